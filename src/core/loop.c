@@ -1,0 +1,123 @@
+/*
+** loop.c - when to poll, how long to block, and the two clocks.
+**
+** A poll costs as much as several switches between tasks, so while parties are ready it is made
+** only once in POLL_EVERY wakes: often enough that neither I/O nor a deadline waits for longer
+** than that many steps, and rarely enough not to be felt.
+*/
+#include "loop.h"
+
+enum { POLL_EVERY = 256 };
+
+static const uint64_t NS_PER_MS = 1000000;
+
+enum aq_status aq_loop_new(struct aq_loop **out, uv_loop_t *uv, struct aq_alloc alloc) {
+  struct aq_loop *loop = aq_realloc(&alloc, NULL, 0, sizeof *loop);
+  if (loop == NULL) return AQ_NOMEM;
+  loop->alloc = alloc;
+  loop->uv = uv != NULL ? uv : &loop->own;
+  if (uv == NULL && uv_loop_init(&loop->own) != 0) {
+    aq_free(&alloc, loop, sizeof *loop);
+    return AQ_NOMEM;
+  }
+  aq_agenda_init(&loop->agenda, alloc);
+  uv_timer_init(loop->uv, &loop->timer); /* documented never to fail */
+  loop->timer.data = loop;
+  loop->polled_at_woken = 0;
+  loop->is_virtual = false;
+  loop->agenda.now_ns = aq_loop_now(loop);
+  *out = loop;
+  return AQ_OK;
+}
+
+/* libuv is done with the timer: nothing refers to the loop any more. */
+static void on_timer_closed(uv_handle_t *handle) {
+  struct aq_loop *loop = handle->data;
+  struct aq_alloc alloc = loop->alloc;
+  if (loop->uv != &loop->own) aq_free(&alloc, loop, sizeof *loop);
+}
+
+void aq_loop_free(struct aq_loop *loop) {
+  struct aq_alloc alloc = loop->alloc;
+  bool owns = loop->uv == &loop->own;
+  aq_agenda_free(&loop->agenda);
+  uv_close((uv_handle_t *)&loop->timer, on_timer_closed);
+  if (!owns) return; /* freed by the callback, when the embedder's loop turns */
+  uv_run(&loop->own, UV_RUN_NOWAIT);
+  uv_loop_close(&loop->own);
+  aq_free(&alloc, loop, sizeof *loop);
+}
+
+uint64_t aq_loop_now(const struct aq_loop *loop) {
+  return loop->is_virtual ? loop->virtual_ns : uv_hrtime();
+}
+
+uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t timeout_ns) {
+  uint64_t now_ns = aq_loop_now(loop);
+  return timeout_ns < AQ_NEVER - now_ns ? now_ns + timeout_ns : AQ_NEVER;
+}
+
+void aq_loop_use_virtual(struct aq_loop *loop, bool on) {
+  loop->virtual_ns = aq_loop_now(loop);
+  loop->is_virtual = on;
+  loop->agenda.now_ns = aq_loop_now(loop);
+}
+
+static void poll(struct aq_loop *loop, uv_run_mode mode) {
+  uv_run(loop->uv, mode);
+  loop->agenda.now_ns = aq_loop_now(loop);
+  loop->polled_at_woken = loop->agenda.woken;
+}
+
+/* The timer has done its work by ending the poll: the turn looks at the clock. */
+static void on_timer(uv_timer_t *timer) { (void)timer; }
+
+/*
+** Blocks until `deadline_ns` or until libuv has had something to do. libuv counts in cut-off
+** milliseconds, so it may come back a little early; the turn then fires nothing and the next step
+** blocks for the rest. Nothing ever fires before its time.
+*/
+static void poll_until(struct aq_loop *loop, uint64_t deadline_ns) {
+  uint64_t now_ns = uv_hrtime();
+  if (deadline_ns <= now_ns) {
+    poll(loop, UV_RUN_NOWAIT);
+    return;
+  }
+  uv_update_time(loop->uv);
+  uv_timer_start(&loop->timer, on_timer, (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
+  poll(loop, UV_RUN_ONCE);
+  uv_timer_stop(&loop->timer);
+}
+
+/* Lets I/O happen, or else jumps to the next deadline. */
+static void poll_virtually(struct aq_loop *loop, uint64_t deadline_ns) {
+  if (uv_loop_alive(loop->uv)) {
+    poll(loop, UV_RUN_ONCE);
+  } else {
+    loop->virtual_ns = deadline_ns > loop->virtual_ns ? deadline_ns : loop->virtual_ns;
+    loop->agenda.now_ns = loop->virtual_ns;
+  }
+}
+
+/* Nothing is ready: waits until something may be. False if nothing ever can. */
+static bool wait_for_work(struct aq_loop *loop) {
+  uint64_t deadline_ns = aq_agenda_next_deadline(&loop->agenda);
+  if (deadline_ns == AQ_NEVER && !uv_loop_alive(loop->uv)) return false;
+  if (loop->is_virtual)
+    poll_virtually(loop, deadline_ns);
+  else if (deadline_ns == AQ_NEVER)
+    poll(loop, UV_RUN_ONCE);
+  else
+    poll_until(loop, deadline_ns);
+  return true;
+}
+
+bool aq_loop_step(struct aq_loop *loop) {
+  if (!aq_agenda_has_ready(&loop->agenda)) {
+    if (!wait_for_work(loop)) return false;
+  } else if (loop->agenda.woken - loop->polled_at_woken >= POLL_EVERY) {
+    poll(loop, UV_RUN_NOWAIT);
+  }
+  aq_agenda_turn(&loop->agenda);
+  return true;
+}

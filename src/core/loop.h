@@ -1,0 +1,58 @@
+/*
+** loop.h - an agenda driven by a uv_loop_t.
+**
+** One step polls libuv if that is due, and runs one turn. libuv's callbacks run inside the poll
+** and may only make waiters ready; parties run in the turn, outside libuv. So no error of a party
+** ever crosses libuv's frames.
+**
+** Two clocks: the real one, and a virtual one for tests, which stands still while anything is
+** ready and then jumps to the next deadline.
+**
+** All calls on the loop's own thread.
+*/
+#ifndef AQ_LOOP_H
+#define AQ_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "waiter.h"
+
+struct aq_loop {
+  struct aq_agenda agenda;
+  struct aq_alloc alloc;    /* of this struct and the agenda */
+  uv_loop_t own;            /* used unless the embedder brought a loop */
+  uv_loop_t *uv;            /* the loop driven: &own or the embedder's */
+  uv_timer_t timer;         /* ends a blocking poll at the next deadline; active only then */
+  uint64_t polled_at_woken; /* agenda.woken at the last poll */
+  uint64_t virtual_ns;      /* the virtual clock's time */
+  bool is_virtual;          /* which clock is in force */
+};
+
+/*
+** A new loop over `uv`, or over one of its own if `uv` is NULL. AQ_OK, or AQ_NOMEM (also when the
+** system refuses a uv_loop_t). `uv` stays the caller's and must outlive the loop.
+*/
+enum aq_status aq_loop_new(struct aq_loop **loop, uv_loop_t *uv, struct aq_alloc alloc);
+
+/* Closes the loop's handles and frees it. Waiters on its agenda are forgotten. */
+void aq_loop_free(struct aq_loop *loop);
+
+/* The clock in nanoseconds, read afresh: monotonic, from an arbitrary start. */
+uint64_t aq_loop_now(const struct aq_loop *loop);
+
+/* The deadline `timeout_ns` from now; AQ_NEVER for AQ_NEVER and for what the clock cannot reach. */
+uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t timeout_ns);
+
+/*
+** One turn, after a poll when nothing is ready (it blocks until something may be) or when a poll
+** is due. False, with no turn, if nothing is ready and nothing ever can be: no deadline, and no
+** live handle in the uv loop.
+*/
+bool aq_loop_step(struct aq_loop *loop);
+
+/* Puts the virtual clock in force, starting at the present time, or the real one back. */
+void aq_loop_use_virtual(struct aq_loop *loop, bool on);
+
+#endif

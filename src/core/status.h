@@ -1,0 +1,23 @@
+/*
+** status.h - how an operation or a wait ended. The kernel returns these; only the binding turns
+** one into a Lua error.
+*/
+#ifndef AQ_STATUS_H
+#define AQ_STATUS_H
+
+enum aq_status {
+  AQ_OK = 0,    /* done, or a waiter was woken with what it waited for */
+  AQ_EMPTY,     /* nothing free to take (QueueEmpty) */
+  AQ_FULL,      /* no free slot (QueueFull) */
+  AQ_SHUTDOWN,  /* the queue was shut down (QueueShutDown) */
+  AQ_TIMEDOUT,  /* the deadline came first (TimeoutError) */
+  AQ_CANCELLED, /* the party was cancelled (CancelledError) */
+  AQ_DEADLOCK,  /* nothing could ever have woken the party (DeadlockError) */
+  AQ_OVERDONE,  /* task_done called more often than items were put */
+  AQ_NOMEM,     /* out of memory; nothing has changed */
+};
+
+/* A fixed sentence for each status, for messages and tests. */
+const char *aq_status_text(enum aq_status status);
+
+#endif

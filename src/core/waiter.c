@@ -1,0 +1,129 @@
+/*
+** waiter.c - the state machine of a wait, and the turn.
+*/
+#include "waiter.h"
+
+#include <assert.h>
+
+void aq_agenda_init(struct aq_agenda *a, struct aq_alloc alloc) {
+  aq_list_init(&a->ready);
+  aq_list_init(&a->batch);
+  aq_heap_init(&a->deadlines, alloc);
+  a->now_ns = 0;
+  a->woken = 0;
+}
+
+void aq_agenda_free(struct aq_agenda *a) { aq_heap_free(&a->deadlines); }
+
+enum aq_status aq_agenda_reserve(struct aq_agenda *a) { return aq_heap_reserve(&a->deadlines); }
+
+uint64_t aq_agenda_next_deadline(const struct aq_agenda *a) {
+  const struct aq_heap_entry *least = aq_heap_least(&a->deadlines);
+  return least != NULL ? least->key : AQ_NEVER;
+}
+
+void aq_deadline_init(struct aq_deadline *d, void (*fire)(struct aq_deadline *d)) {
+  d->node.place = 0;
+  d->fire = fire;
+}
+
+void aq_deadline_arm(struct aq_agenda *a, struct aq_deadline *d, uint64_t when_ns) {
+  assert(!aq_heap_holds(&d->node));
+  aq_heap_push(&a->deadlines, &d->node, when_ns);
+}
+
+void aq_deadline_disarm(struct aq_agenda *a, struct aq_deadline *d) {
+  aq_heap_remove(&a->deadlines, &d->node);
+}
+
+static void wake_batch(struct aq_agenda *a) {
+  aq_list_move(&a->ready, &a->batch);
+  while (!aq_list_alone(&a->batch)) {
+    struct aq_waiter *w = AQ_CONTAINER(a->batch.next, struct aq_waiter, link);
+    aq_list_unlink(&w->link);
+    w->state = AQ_IDLE;
+    a->woken++;
+    w->wake(w);
+  }
+}
+
+/* Fires what was due, and armed, before `first_new_seq`: the rest waits for the next turn. */
+static void fire_due(struct aq_agenda *a, uint64_t now_ns, uint64_t first_new_seq) {
+  const struct aq_heap_entry *least;
+  while ((least = aq_heap_least(&a->deadlines)) != NULL && least->key <= now_ns &&
+         least->seq < first_new_seq) {
+    struct aq_deadline *d = AQ_CONTAINER(least->node, struct aq_deadline, node);
+    aq_heap_remove(&a->deadlines, &d->node);
+    d->fire(d);
+  }
+}
+
+void aq_agenda_turn(struct aq_agenda *a) {
+  assert(aq_list_alone(&a->batch));
+  uint64_t now_ns = a->now_ns;
+  uint64_t first_new_seq = a->deadlines.next_seq;
+  wake_batch(a);
+  fire_due(a, now_ns, first_new_seq);
+}
+
+/* A waiter's own deadline has come: the thing is told, the party becomes ready. */
+static void expire(struct aq_deadline *d) {
+  aq_waiter_abort(AQ_CONTAINER(d, struct aq_waiter, deadline), AQ_TIMEDOUT);
+}
+
+void aq_waiter_init(struct aq_waiter *w, struct aq_agenda *a, void (*wake)(struct aq_waiter *w)) {
+  aq_list_init(&w->link);
+  aq_deadline_init(&w->deadline, expire);
+  w->agenda = a;
+  w->wake = wake;
+  w->leave = NULL;
+  w->state = AQ_IDLE;
+  w->status = AQ_OK;
+}
+
+void aq_waiter_enter(struct aq_waiter *w, struct aq_list *room, void (*leave)(struct aq_waiter *w),
+                     uint64_t deadline_ns) {
+  assert(w->state == AQ_IDLE);
+  w->state = AQ_WAITING;
+  w->leave = leave;
+  if (room != NULL) aq_list_append(room, &w->link);
+  if (deadline_ns != AQ_NEVER) aq_deadline_arm(w->agenda, &w->deadline, deadline_ns);
+}
+
+void aq_waiter_ready(struct aq_waiter *w, enum aq_status status) {
+  assert(w->state == AQ_IDLE);
+  w->state = AQ_READY;
+  w->status = status;
+  aq_list_append(&w->agenda->ready, &w->link);
+}
+
+/* WAITING -> IDLE: out of the room, deadline off. */
+static void stop_waiting(struct aq_waiter *w) {
+  aq_list_unlink(&w->link);
+  aq_deadline_disarm(w->agenda, &w->deadline);
+  w->state = AQ_IDLE;
+}
+
+bool aq_waiter_settle(struct aq_waiter *w, enum aq_status status) {
+  if (w->state != AQ_WAITING) return false;
+  stop_waiting(w);
+  aq_waiter_ready(w, status);
+  return true;
+}
+
+bool aq_waiter_abort(struct aq_waiter *w, enum aq_status status) {
+  if (w->state != AQ_WAITING) return false;
+  stop_waiting(w);
+  if (w->leave != NULL) w->leave(w);
+  aq_waiter_ready(w, status);
+  return true;
+}
+
+void aq_waiter_drop(struct aq_waiter *w) {
+  if (w->state == AQ_WAITING) {
+    stop_waiting(w);
+    if (w->leave != NULL) w->leave(w);
+  }
+  aq_list_unlink(&w->link);
+  w->state = AQ_IDLE;
+}

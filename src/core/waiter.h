@@ -1,0 +1,110 @@
+/*
+** waiter.h - one pending wait by one party, and the agenda that says who is next.
+**
+**                enter                     settle, abort                turn
+**     IDLE ----------------> WAITING ----------------------> READY ----------> IDLE + wake()
+**       \____________________________________________________/
+**                        ready (nothing to wait for)
+**
+** A waiter stands between a thing (a queue's room, a deadline) and a party (a task, a callback),
+** with one function facing each: `leave` faces the thing and is called when the wait is broken off
+** (deadline, cancel); `wake` faces the party and is called once, from a turn. Whatever settles a
+** waiter first decides its status; later attempts are ignored. Its link is in exactly one list: a
+** room while WAITING, the ready list while READY, none while IDLE.
+**
+** The agenda is the ready list plus the heap of deadlines. One *turn* wakes the waiters that were
+** ready when it began, in order (what they make ready runs in the next turn), and then fires the
+** deadlines that were due when it began; firing only makes ready. This is the order of events of
+** asyncio: what is ready, then due timers, one hop from a timer to the one who waited for it.
+**
+** Nothing here allocates but aq_agenda_reserve. One thread. A waiter's owner keeps it alive until
+** it is IDLE again (aq_waiter_drop gets it there at any time).
+*/
+#ifndef AQ_WAITER_H
+#define AQ_WAITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "heap.h"
+#include "list.h"
+#include "status.h"
+
+#define AQ_NEVER UINT64_MAX /* a deadline that does not come */
+
+struct aq_agenda {
+  struct aq_list ready;     /* READY waiters, in the order they will be woken */
+  struct aq_list batch;     /* what the turn under way has still to wake */
+  struct aq_heap deadlines; /* armed deadlines, soonest first */
+  uint64_t now_ns;          /* the clock as last looked at; owned by whoever drives the turns */
+  uint64_t woken;           /* waiters woken since the start */
+};
+
+/* A moment at which `fire` is called from a turn. Armed = its node is in the heap. */
+struct aq_deadline {
+  struct aq_heap_node node; /* in agenda->deadlines */
+  void (*fire)(struct aq_deadline *d);
+};
+
+enum aq_waiter_state { AQ_IDLE, AQ_WAITING, AQ_READY };
+
+struct aq_waiter {
+  struct aq_list link;                /* in a room, in ready or batch, or alone */
+  struct aq_deadline deadline;        /* armed only while WAITING */
+  struct aq_agenda *agenda;           /* where it becomes ready */
+  void (*wake)(struct aq_waiter *w);  /* faces the party; the waiter is IDLE again */
+  void (*leave)(struct aq_waiter *w); /* faces the thing: the wait is broken off; may be NULL */
+  enum aq_waiter_state state : 8;
+  enum aq_status status : 8; /* how the wait ended; valid from READY on */
+};
+
+void aq_agenda_init(struct aq_agenda *a, struct aq_alloc alloc);
+
+/* Frees the heap's array. Waiters still on the agenda are forgotten, not touched. */
+void aq_agenda_free(struct aq_agenda *a);
+
+/* Makes sure that one more deadline can be armed. AQ_OK, or AQ_NOMEM with nothing changed. */
+enum aq_status aq_agenda_reserve(struct aq_agenda *a);
+
+/* Runs one turn. The caller has set now_ns; not to be called from within a turn. */
+void aq_agenda_turn(struct aq_agenda *a);
+
+/* True when a turn would wake somebody at once. */
+static inline bool aq_agenda_has_ready(const struct aq_agenda *a) {
+  return !aq_list_alone(&a->ready);
+}
+
+/* The soonest armed deadline, or AQ_NEVER. */
+uint64_t aq_agenda_next_deadline(const struct aq_agenda *a);
+
+void aq_deadline_init(struct aq_deadline *d, void (*fire)(struct aq_deadline *d));
+
+/* Arms `d`, which is not armed. Cannot fail after aq_agenda_reserve. */
+void aq_deadline_arm(struct aq_agenda *a, struct aq_deadline *d, uint64_t when_ns);
+
+/* Disarms `d`; does nothing when it is not armed. */
+void aq_deadline_disarm(struct aq_agenda *a, struct aq_deadline *d);
+
+/* An IDLE waiter of the party behind `wake`. */
+void aq_waiter_init(struct aq_waiter *w, struct aq_agenda *a, void (*wake)(struct aq_waiter *w));
+
+/*
+** IDLE -> WAITING at the tail of `room` (NULL: waits for its deadline only). `deadline_ns` may be
+** AQ_NEVER; any other needs aq_agenda_reserve before.
+*/
+void aq_waiter_enter(struct aq_waiter *w, struct aq_list *room, void (*leave)(struct aq_waiter *w),
+                     uint64_t deadline_ns);
+
+/* IDLE -> READY: there is nothing to wait for but the next turn. */
+void aq_waiter_ready(struct aq_waiter *w, enum aq_status status);
+
+/* WAITING -> READY, called by the thing. Returns false, with nothing done, in any other state. */
+bool aq_waiter_settle(struct aq_waiter *w, enum aq_status status);
+
+/* WAITING -> READY, called by anybody else: the thing is told through `leave`. As settle else. */
+bool aq_waiter_abort(struct aq_waiter *w, enum aq_status status);
+
+/* Any state -> IDLE without a wake; the thing is told if it was WAITING. */
+void aq_waiter_drop(struct aq_waiter *w);
+
+#endif
