@@ -1,0 +1,105 @@
+-- aq.gather: several at once, the results in the order of the arguments.
+
+local aq, internal = ...
+
+-- The Task or Future for an awaitable; a function becomes a child task.
+function internal.ensure_future(value, position, fname)
+  if internal.is_future(value) then return value end
+  if type(value) == "function" then return aq.create_task(value) end
+  error(("bad argument #%d to '%s' (Task, Future or function expected, got %s)")
+    :format(position, fname, type(value)), 4)
+end
+
+local function check_options(options)
+  if options == nil then return {} end
+  if type(options) ~= "table" then
+    error(("bad argument #2 to 'gather' (table expected, got %s)"):format(type(options)), 4)
+  end
+  for key in pairs(options) do
+    if key ~= "return_exceptions" then
+      error(("bad argument #2 to 'gather' (unknown option '%s')"):format(tostring(key)), 4)
+    end
+  end
+  return options
+end
+
+-- The awaitables as a list, its length, and the options: of either form of the call.
+local function arguments(...)
+  local list, options = ...
+  if type(list) ~= "table" then return { ... }, select("#", ...), {} end
+  return list, list.n or #list, check_options(options)
+end
+
+-- The children in order, and each of them once. Equal arguments share one child.
+local function make_children(list, n)
+  local children, distinct, known = {}, {}, {}
+  for i = 1, n do
+    local value = list[i]
+    local child = value ~= nil and known[value] or internal.ensure_future(value, i, "gather")
+    if not known[value] then
+      known[value] = child
+      distinct[#distinct + 1] = child
+    end
+    children[i] = child
+  end
+  return children, distinct
+end
+
+-- What a child that is done contributes: its first result or its error, and whether it failed.
+local function outcome(child)
+  local ok, value = pcall(child.result, child)
+  return value, not ok
+end
+
+local function collect(children)
+  local results = { n = #children, failed = {} }
+  for i, child in ipairs(children) do
+    local value, has_failed = outcome(child)
+    results[i] = value
+    results.failed[i] = has_failed or nil
+  end
+  return results
+end
+
+local function has_failed(child)
+  return child:cancelled() or child:exception() ~= nil
+end
+
+-- A future settled by the children's callbacks: by the first failure, or by the last to end.
+local function make_outer(children, distinct, return_exceptions)
+  local outer, left = aq.Future(), #distinct
+  internal.set_children(outer, distinct, ("gather of %d"):format(#children))
+  local function on_done(child)
+    left = left - 1
+    local failed = has_failed(child) -- looking counts as retrieving, also when it is too late
+    if outer:done() then return end
+    if failed and not return_exceptions then
+      internal.fail_like(outer, child)
+    elseif left == 0 and internal.was_passed_cancel(outer) then
+      outer:set_exception(aq.CancelledError)
+    elseif left == 0 then
+      outer:set_result(collect(children))
+    end
+  end
+  return outer, on_done
+end
+
+function aq.gather(...)
+  local list, n, options = arguments(...)
+  if not aq.current_task() then
+    error("no task is running: wrap your program in aq.run, or start it with aqlua", 2)
+  end
+  local children, distinct = make_children(list, n)
+  if n == 0 then return { n = 0, failed = {} } end
+  local outer, on_done = make_outer(children, distinct, options.return_exceptions)
+  local done_already = {}
+  for _, child in ipairs(distinct) do
+    if child:done() then
+      done_already[#done_already + 1] = child
+    else
+      child:add_done_callback(on_done)
+    end
+  end
+  for _, child in ipairs(done_already) do on_done(child) end
+  return outer:await()
+end

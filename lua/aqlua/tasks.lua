@@ -1,0 +1,64 @@
+-- Listing tasks, and leaving an `aq.run`: cancelling what is left and waiting for it.
+
+local aq, internal = ...
+
+local GRACE = 5 -- seconds that clean-up may take when the program is over
+
+function aq.all_tasks()
+  local list = internal.live_tasks()
+  table.sort(list, internal.is_older)
+  return list
+end
+internal.all_tasks = aq.all_tasks
+
+-- The tasks not done, but the running one; only those of one scope, if it is given.
+local function others(scope)
+  local me, list = aq.current_task(), {}
+  for _, task in ipairs(aq.all_tasks()) do
+    if task ~= me and (scope == nil or internal.scope(task) == scope) then
+      list[#list + 1] = task
+    end
+  end
+  return list
+end
+
+-- Waits until all of the tasks have ended or the time is up. Looks at no outcome.
+local function await_all(tasks, timeout)
+  local all_done, left = aq.Future(), #tasks
+  local function one_done()
+    left = left - 1
+    if left == 0 and not all_done:done() then all_done:set_result() end
+  end
+  for _, task in ipairs(tasks) do task:add_done_callback(one_done) end
+  pcall(all_done.await, all_done, timeout)
+  for _, task in ipairs(tasks) do task:remove_done_callback(one_done) end
+end
+
+local function complain(task, what)
+  internal.report(("aqlua: task '%s' %s; it was closed\n"):format(task:get_name(), what))
+end
+
+-- Names what did not end by itself, and ends it.
+local function settle_accounts(tasks, is_late)
+  for _, task in ipairs(tasks) do
+    if internal.is_stubborn(task) then
+      complain(task, "swallowed its cancellation 100 times")
+    elseif is_late and not task:done() then
+      complain(task, ("was still cleaning up after %d s"):format(GRACE))
+      internal.close_task(task)
+    end
+  end
+end
+
+-- Cancels all tasks (of a scope) and waits for them, and for those they still create.
+function internal.drain(scope)
+  local shield <close> = internal.shield() -- luacheck: ignore
+  local deadline = aq.now() + GRACE
+  local tasks = others(scope)
+  while #tasks > 0 do
+    for _, task in ipairs(tasks) do internal.end_task(task) end
+    await_all(tasks, deadline - aq.now())
+    settle_accounts(tasks, aq.now() >= deadline)
+    tasks = others(scope)
+  end
+end

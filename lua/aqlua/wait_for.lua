@@ -1,0 +1,80 @@
+-- aq.wait_for and aq.shield: waiting under a deadline, and out of reach of a cancel.
+
+local aq, internal = ...
+
+local function call_within(seconds, fn, ...)
+  local scope <close> = aq.timeout(seconds) -- luacheck: ignore
+  return fn(...)
+end
+
+-- Waits for the end of a future through a callback, so that nothing is passed on to it.
+local function await_end(future)
+  local ended = aq.Future()
+  future:add_done_callback(function()
+    if not ended:done() then ended:set_result() end
+  end)
+  ended:await()
+end
+
+-- With no time at all: what is not done is cancelled, and its end waited for.
+local function result_at_once(future)
+  if not future:done() then
+    future:cancel()
+    local shield <close> = internal.shield() -- luacheck: ignore
+    await_end(future)
+    if future:cancelled() then error(aq.TimeoutError, 0) end
+  end
+  return future:result()
+end
+
+local function check_timeout(timeout)
+  if timeout == nil then return end
+  if type(timeout) ~= "number" then
+    error(("bad argument #2 to 'wait_for' (number of seconds expected, got %s)")
+      :format(type(timeout)), 3)
+  elseif timeout ~= timeout then
+    error("bad argument #2 to 'wait_for' (number of seconds expected, got NaN)", 3)
+  end
+end
+
+function aq.wait_for(awaitable, timeout, ...)
+  local is_future = internal.is_future(awaitable)
+  if not is_future and type(awaitable) ~= "function" then
+    error(("bad argument #1 to 'wait_for' (Task, Future or function expected, got %s; "
+      .. "to wait for q:get() write aq.wait_for(q.get, timeout, q))"):format(type(awaitable)), 2)
+  end
+  check_timeout(timeout)
+  if not is_future then return call_within(timeout, awaitable, ...) end
+  if timeout and timeout <= 0 then return result_at_once(awaitable) end
+  return call_within(timeout, awaitable.await, awaitable)
+end
+
+-- The outcome of one future becomes that of another, unless that was cancelled meanwhile: then an
+-- error of the inner one stays unretrieved, and is reported.
+local function mirror(inner, outer)
+  if outer:done() then return end
+  if inner:cancelled() then
+    outer:cancel()
+  elseif inner:exception() ~= nil then
+    internal.fail_like(outer, inner)
+  else
+    outer:set_result(inner:result())
+  end
+end
+
+local function shield_future(inner)
+  if inner:done() then return inner:result() end
+  local outer = aq.Future()
+  inner:add_done_callback(function() mirror(inner, outer) end)
+  return outer:await()
+end
+
+function aq.shield(awaitable, ...)
+  if internal.is_future(awaitable) then return shield_future(awaitable) end
+  if type(awaitable) ~= "function" then
+    error(("bad argument #1 to 'shield' (Task, Future or function expected, got %s)")
+      :format(type(awaitable)), 2)
+  end
+  local shield <close> = internal.shield() -- luacheck: ignore
+  return awaitable(...)
+end

@@ -1,0 +1,47 @@
+/*
+** error.h - the error values, and the one place where a status becomes a Lua error.
+**
+** An error value is a userdata with a kind and a message; two of the same kind are equal. One bare
+** value of each kind is made when the library opens, so raising it allocates nothing.
+*/
+#ifndef AQ_ERROR_H
+#define AQ_ERROR_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "core/status.h"
+#include "runtime.h"
+
+enum aq_error_kind {
+  AQ_E_CANCELLED,
+  AQ_E_TIMEOUT,
+  AQ_E_QUEUE_EMPTY,
+  AQ_E_QUEUE_FULL,
+  AQ_E_QUEUE_SHUTDOWN,
+  AQ_E_INVALID_STATE,
+  AQ_E_BROKEN_BARRIER,
+  AQ_E_DEADLOCK,
+  AQ_E_COUNT
+};
+
+/* Makes the bare values: the list becomes user value AQ_UV_ERRORS of `rt`, the named values fields
+** of the module table on top. [-0, +0, m] */
+void aq_error_open(lua_State *L, struct aq_runtime *rt);
+
+/* Pushes the bare value of a kind. The caller is a function of the library. [-0, +1, -] */
+void aq_error_push(lua_State *L, enum aq_error_kind kind);
+
+/* Pushes a new value of a kind whose message is the value on top. [-1, +1, m] */
+void aq_error_push_with(lua_State *L, enum aq_error_kind kind);
+
+/* True when the value at `idx` is an error value of this kind. */
+bool aq_error_is(lua_State *L, int idx, enum aq_error_kind kind);
+
+/* Raises the error that a status stands for; never returns. */
+int aq_error_raise(lua_State *L, enum aq_status status);
+
+/* Raises InvalidStateError with a message of its own; never returns. */
+int aq_error_invalid_state(lua_State *L, const char *message);
+
+#endif

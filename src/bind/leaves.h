@@ -1,0 +1,30 @@
+/*
+** leaves.h - the leaves of the binding, and what each needs to make its class.
+*/
+#ifndef AQ_LEAVES_H
+#define AQ_LEAVES_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+/* How the names of the library's own Lua chunks begin. */
+#define AQ_CHUNK "=[aqlua"
+
+/*
+** Each adds its names to the module table on top; below it is the runtime's userdata. [-0, +0, m]
+*/
+void aq_open_queue(lua_State *L);
+void aq_open_task(lua_State *L);
+void aq_open_future(lua_State *L);
+void aq_open_time(lua_State *L);
+
+/*
+** Pushes a new metatable with the runtime as upvalue 1 of each function; `methods` become its
+** __index. Stack as above. [-0, +1, m]
+*/
+void aq_push_class(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* Adds functions to the table that the Lua layer uses, and nobody else. Stack as above. m */
+void aq_set_internal(lua_State *L, const luaL_Reg *functions);
+
+#endif

@@ -1,0 +1,125 @@
+/*
+** lib.c - opens each leaf and the Lua layer; nothing else.
+*/
+#include <string.h>
+
+#include "aqlua.h"
+#include "error.h"
+#include "leaves.h"
+#include "lua_sources.h"
+#include "task.h"
+
+int aq_version(void) { return AQ_VERSION_NUM; }
+
+void aq_push_class(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta) {
+  int runtime = lua_gettop(L) - 1;
+  lua_newtable(L);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, runtime);
+  luaL_setfuncs(L, meta, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, runtime);
+  luaL_setfuncs(L, methods, 1);
+  lua_setfield(L, -2, "__index");
+}
+
+void aq_set_internal(lua_State *L, const luaL_Reg *functions) {
+  lua_getiuservalue(L, -2, AQ_UV_INTERNAL);
+  lua_pushvalue(L, -3);
+  luaL_setfuncs(L, functions, 1);
+  lua_pop(L, 1);
+}
+
+static void set_version(lua_State *L) {
+  static const int PARTS[] = {AQ_VERSION_MAJOR, AQ_VERSION_MINOR, AQ_VERSION_PATCH};
+  lua_pushliteral(L, "aqlua " AQ_VERSION_TEXT);
+  lua_setfield(L, -2, "_VERSION");
+  lua_createtable(L, 3, 0);
+  for (int i = 0; i < 3; i++) {
+    lua_pushinteger(L, PARTS[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "version");
+}
+
+/* internal.call(fn, ...): aq_call for Lua; an error is raised as it was thrown. */
+static int call(lua_State *L) {
+  luaL_checkany(L, 1);
+  if (aq_call(L, lua_gettop(L) - 1, LUA_MULTRET) == LUA_OK) return lua_gettop(L);
+  lua_pop(L, 1);
+  return lua_error(L);
+}
+
+/* The Lua files that make up the module, in the order they are run. The rest can be required. */
+static const char *const LAYER[] = {"aqlua.tasks", "aqlua.gather", "aqlua.wait_for", "aqlua.run"};
+
+static const struct aq_lua_source *find_source(lua_State *L, const char *name) {
+  for (const struct aq_lua_source *s = aq_lua_sources; s->name != NULL; s++)
+    if (strcmp(s->name, name) == 0) return s;
+  luaL_error(L, "no source '%s'", name);
+  return NULL;
+}
+
+static void load_source(lua_State *L, const struct aq_lua_source *s) {
+  const char *chunk = lua_pushfstring(L, AQ_CHUNK "%s]", s->name + strlen("aqlua"));
+  if (luaL_loadbufferx(L, (const char *)s->text, s->size, chunk, "t") != LUA_OK) lua_error(L);
+  lua_remove(L, -2);
+}
+
+/* A loader for package.preload: upvalues the module, the internals, the source's name. */
+static int load_module(lua_State *L) {
+  load_source(L, find_source(L, lua_tostring(L, lua_upvalueindex(3))));
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_call(L, 2, 1);
+  return 1;
+}
+
+static bool is_in_layer(const char *name) {
+  for (size_t i = 0; i < sizeof LAYER / sizeof *LAYER; i++)
+    if (strcmp(LAYER[i], name) == 0) return true;
+  return false;
+}
+
+/* Stack: runtime, module. */
+static void open_layer(lua_State *L) {
+  int module = lua_gettop(L);
+  lua_getiuservalue(L, module - 1, AQ_UV_INTERNAL);
+  for (size_t i = 0; i < sizeof LAYER / sizeof *LAYER; i++) {
+    load_source(L, find_source(L, LAYER[i]));
+    lua_pushvalue(L, module);
+    lua_pushvalue(L, module + 1);
+    lua_call(L, 2, 0);
+  }
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  for (const struct aq_lua_source *s = aq_lua_sources; s->name != NULL; s++) {
+    if (is_in_layer(s->name)) continue;
+    lua_pushvalue(L, module);
+    lua_pushvalue(L, module + 1);
+    lua_pushstring(L, s->name);
+    lua_pushcclosure(L, load_module, 3);
+    lua_setfield(L, -2, s->name);
+  }
+  lua_settop(L, module);
+}
+
+int luaopen_aqlua(lua_State *L) {
+  static const luaL_Reg INTERNAL[] = {{"call", call}, {NULL, NULL}};
+  luaL_checkversion(L);
+  lua_settop(L, 0);
+  struct aq_runtime *rt = aq_runtime_open(L);
+  lua_newtable(L);
+  aq_error_open(L, rt);
+  aq_open_queue(L);
+  aq_open_task(L);
+  aq_open_future(L);
+  aq_open_time(L);
+  aq_set_internal(L, INTERNAL);
+  set_version(L);
+  lua_pushvalue(L, 1);
+  aq_task_open(L, rt);
+  lua_pop(L, 1);
+  open_layer(L);
+  return 1;
+}

@@ -1,0 +1,171 @@
+/*
+** ltask.c - the Lua class Task, and the functions that make and list tasks.
+*/
+#include "callback.h"
+#include "error.h"
+#include "leaves.h"
+#include "task.h"
+#include "unhandled.h"
+
+/* aq.create_task(fn, ...) */
+static int create_task(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TFUNCTION) {
+    if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) luaL_typeerror(L, 1, "function");
+    lua_pop(L, 1);
+  }
+  aq_task_new(L, aq_runtime(L), lua_gettop(L) - 1);
+  return 1;
+}
+
+/* aq.current_task() */
+static int current_task(lua_State *L) {
+  struct aq_task *t = aq_runtime(L)->current;
+  if (t == NULL) return 0;
+  aq_task_push(L, t);
+  return 1;
+}
+
+/* aq.on_error(fn or nil) */
+static int on_error(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_setiuservalue(L, lua_upvalueindex(1), AQ_UV_ON_ERROR);
+  return 0;
+}
+
+/* internal: a list of the tasks not done, in no order */
+static int live_tasks(lua_State *L) {
+  aq_task_push_all(L, aq_runtime(L));
+  return 1;
+}
+
+/* internal: whether the first task was made before the second; for table.sort */
+static int is_older(lua_State *L) {
+  const struct aq_task *a = lua_touserdata(L, 1), *b = lua_touserdata(L, 2);
+  lua_pushboolean(L, a->id < b->id);
+  return 1;
+}
+
+static int task_cancel(lua_State *L) {
+  struct aq_task *t = aq_check_task(L, 1);
+  if (t->future.state == AQ_PENDING && !lua_isnoneornil(L, 2)) {
+    lua_pushvalue(L, 2);
+    aq_set_extra(L, 1, AQ_X_MESSAGE);
+  }
+  lua_pushboolean(L, aq_task_cancel(L, t));
+  return 1;
+}
+
+static int task_uncancel(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)aq_task_uncancel(aq_check_task(L, 1)));
+  return 1;
+}
+
+static int task_cancelling(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)aq_task_cancelling(aq_check_task(L, 1)));
+  return 1;
+}
+
+static int task_get_name(lua_State *L) {
+  aq_check_task(L, 1);
+  aq_task_push_name(L, 1);
+  return 1;
+}
+
+static int task_set_name(lua_State *L) {
+  aq_check_task(L, 1);
+  luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  aq_set_extra(L, 1, AQ_X_NAME);
+  return 0;
+}
+
+/* Where the task's error was thrown, or where the task is. */
+static int task_traceback(lua_State *L) {
+  struct aq_task *t = aq_check_task(L, 1);
+  if (t->future.state != AQ_PENDING)
+    aq_push_extra(L, 1, AQ_X_TRACEBACK);
+  else if (t->future.rt->current == t)
+    luaL_traceback(L, L, NULL, 1);
+  else
+    luaL_traceback(L, t->is_suspended ? t->innermost : t->co, NULL, 0);
+  return 1;
+}
+
+static const char *state_name(const struct aq_task *t) {
+  static const char *const DONE[] = {"pending", "returned", "failed", "cancelled"};
+  if (t->future.state != AQ_PENDING) return DONE[t->future.state];
+  if (t->future.rt->current == t) return "running";
+  return t->is_suspended ? "waiting" : "ready";
+}
+
+static int task_tostring(lua_State *L) {
+  struct aq_task *t = aq_check_task(L, 1);
+  aq_task_push_name(L, 1);
+  lua_pushfstring(L, "Task '%s' (%s)", lua_tostring(L, -1), state_name(t));
+  return 1;
+}
+
+/* internal: the scope that the running task's new tasks are made in; sets it if given one */
+static int scope(lua_State *L) {
+  struct aq_task *t = aq_check_task(L, 1);
+  if (lua_isinteger(L, 2)) t->scope = (uint32_t)lua_tointeger(L, 2);
+  lua_pushinteger(L, (lua_Integer)t->scope);
+  return 1;
+}
+
+/* internal: a scope of its own */
+static int new_scope(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)aq_runtime(L)->next_scope++);
+  return 1;
+}
+
+/* internal: cancels the task and bounds how often it may swallow that */
+static int end_task(lua_State *L) {
+  struct aq_task *t = aq_check_task(L, 1);
+  if (!t->is_ending) aq_task_cancel(L, t);
+  t->is_ending = true;
+  return 0;
+}
+
+/* internal: ends the suspended task by force */
+static int close_task(lua_State *L) {
+  struct aq_task *t = aq_check_task(L, 1);
+  if (t->future.state == AQ_PENDING && t->future.rt->current != t) aq_task_close(L, t);
+  return 0;
+}
+
+/* internal: reports a line of the library's own */
+static int report(lua_State *L) {
+  aq_unhandled_text(aq_runtime(L), luaL_checkstring(L, 1));
+  return 0;
+}
+
+/* internal: whether a task was ended by force because it kept swallowing its cancel */
+static int is_stubborn(lua_State *L) {
+  lua_pushboolean(L, aq_check_task(L, 1)->is_stubborn);
+  return 1;
+}
+
+void aq_open_task(lua_State *L) {
+  static const luaL_Reg METHODS[] = {{"cancel", task_cancel},
+                                     {"uncancel", task_uncancel},
+                                     {"cancelling", task_cancelling},
+                                     {"get_name", task_get_name},
+                                     {"set_name", task_set_name},
+                                     {"traceback", task_traceback},
+                                     {NULL, NULL}};
+  static const luaL_Reg META[] = {{"__tostring", task_tostring}, {NULL, NULL}};
+  static const luaL_Reg FUNCTIONS[] = {{"create_task", create_task},
+                                       {"current_task", current_task},
+                                       {"on_error", on_error},
+                                       {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {
+    {"live_tasks", live_tasks},   {"is_older", is_older}, {"scope", scope},
+    {"new_scope", new_scope},     {"end_task", end_task}, {"close_task", close_task},
+    {"is_stubborn", is_stubborn}, {"report", report},     {NULL, NULL}};
+  aq_push_class(L, "Task", METHODS, META);
+  lua_setiuservalue(L, -3, AQ_UV_TASK_META);
+  aq_setfuncs(L, FUNCTIONS);
+  aq_set_internal(L, INTERNAL);
+}

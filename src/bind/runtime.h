@@ -1,0 +1,84 @@
+/*
+** runtime.h - one Lua state tied to one loop.
+**
+** The runtime is a userdata: upvalue 1 of every C function of the library, and in the registry
+** under its own address. Its user values hold what is shared by all classes; it is the first
+** object with a finalizer that the library makes, so its own runs last.
+**
+** Who drives: aq_call takes steps of the loop until the main task is done. While a task is being
+** resumed, `current` is that task; everything else runs with current = NULL.
+*/
+#ifndef AQ_RUNTIME_H
+#define AQ_RUNTIME_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/loop.h"
+#include "shelf.h"
+
+struct aq_task;
+
+/* User values of the runtime. */
+enum {
+  AQ_UV_LIVE = 1,    /* shelf of tasks not done, and of futures with callbacks to come */
+  AQ_UV_IDLE,        /* coroutines that wait for a new task; weak: a collection drops them */
+  AQ_UV_ERRORS,      /* the bare error values, by kind */
+  AQ_UV_TASK_META,   /* metatable of Task */
+  AQ_UV_FUTURE_META, /* metatable of Future */
+  AQ_UV_BODY,        /* the function at the bottom of each task's coroutine */
+  AQ_UV_ON_ERROR,    /* the handler set with aq.on_error, or nil */
+  AQ_UV_FAILED,      /* number -> task that failed; weak */
+  AQ_UV_REPORTS,     /* list of tasks to report in the next turn */
+  AQ_UV_DEADLOCK,    /* text of the latest deadlock report */
+  AQ_UV_INTERNAL,    /* functions shared with the Lua layer */
+  AQ_UV_COUNT = AQ_UV_INTERNAL
+};
+
+struct aq_runtime {
+  struct aq_loop *loop;
+  lua_State *L;            /* the state that drives; the main one while nobody does */
+  struct aq_task *current; /* the task being resumed, or NULL */
+  struct aq_shelf live;    /* slots of AQ_UV_LIVE */
+  uint64_t next_task_id;   /* tasks made so far + 1 */
+  uint64_t failures;       /* tasks failed so far: numbers AQ_UV_FAILED */
+  uint64_t flushed;        /* of those, how many have been looked at when a run ended */
+  uint32_t nidle;          /* entries of AQ_UV_IDLE, some of them collected */
+  uint32_t nreports;       /* entries of AQ_UV_REPORTS */
+  uint32_t cancel_epoch;   /* number of the latest cancel operation */
+  uint32_t next_scope;     /* scopes made so far + 1 (aq.run inside a task makes one) */
+  size_t unhandled;        /* errors reported by the default report */
+  void (*report)(void *ud, const char *text); /* the embedder's, or NULL: stderr */
+  void *report_ud;
+  bool is_running;  /* aq_call is under way */
+  bool is_stopping; /* aq_stop was called: leave aq_call */
+};
+
+/* Makes the runtime of this state and leaves its userdata on the stack. [-0, +1, m] */
+struct aq_runtime *aq_runtime_open(lua_State *L);
+
+/* The runtime of this state, or NULL before aq_runtime_open. [-0, +0, -] */
+struct aq_runtime *aq_runtime_of(lua_State *L);
+
+/* The runtime, from inside a C function of the library. */
+static inline struct aq_runtime *aq_runtime(lua_State *L) {
+  return (struct aq_runtime *)lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* Pushes the runtime's userdata, from anywhere. [-0, +1, -] */
+void aq_runtime_push(lua_State *L, struct aq_runtime *rt);
+
+/* Pushes one of its user values, from anywhere. [-0, +1, -] */
+void aq_runtime_push_uv(lua_State *L, struct aq_runtime *rt, int uv);
+
+/* Adds functions to the table on top, each with the runtime as upvalue 1. The runtime's userdata
+** is below the table. [-0, +0, m] */
+struct luaL_Reg;
+void aq_setfuncs(lua_State *L, const struct luaL_Reg *functions);
+
+/* Nanoseconds of the timeout at `idx` in seconds: AQ_NEVER for nil, none and infinity; 0 for what
+** is not positive. Raises on NaN and on what is no number. Rounds up. [-0, +0, v] */
+uint64_t aq_check_timeout(lua_State *L, int idx);
+
+#endif

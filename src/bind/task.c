@@ -1,0 +1,410 @@
+/*
+** task.c - making a task, its steps, its waits, its end.
+**
+** A coroutine outlives its task: the function at its bottom runs one protected call after another
+** and rests between two of them in a yield, so that the next task need not make a new one. Its
+** stack during a task: [1] the Task, [2] the traceback function, [3...] function and arguments,
+** later the results.
+*/
+#include "task.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "traceback.h"
+#include "unhandled.h"
+
+enum { PATIENCE = 100 }; /* cancels a task may swallow when the program is over */
+
+/* ---- the body: inside the coroutine ---------------------------------------------------------- */
+
+static int body(lua_State *L);
+
+static int body_again(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  return body(L);
+}
+
+/* A body that returned although a cancel was still to be delivered ends cancelled (T4). */
+static void store_success(lua_State *L, struct aq_task *t) {
+  if (t->must_cancel) {
+    lua_settop(L, 2);
+    aq_error_push(L, AQ_E_CANCELLED);
+    aq_future_store_error(L, 1);
+    t->future.state = AQ_ENDED_CANCELLED;
+  } else {
+    aq_future_store(L, 1, 3);
+    t->future.state = AQ_RETURNED;
+  }
+}
+
+/* The error is on top. Any CancelledError counts as the task's cancel, as in asyncio. */
+static void store_failure(lua_State *L, struct aq_task *t) {
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "<no error object>");
+  }
+  if (aq_error_is(L, -1, AQ_E_CANCELLED)) {
+    t->future.state = AQ_ENDED_CANCELLED;
+  } else {
+    aq_unhandled_watch(L, 1);
+    t->future.state = AQ_RAISED;
+  }
+  aq_future_store_error(L, 1);
+}
+
+/* Lets go of the task, unless callbacks have still to see it, and offers the coroutine again. */
+static void retire(lua_State *L, struct aq_task *t) {
+  struct aq_runtime *rt = t->future.rt;
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_IDLE);
+  lua_pushthread(L);
+  lua_rawseti(L, -2, ++rt->nidle);
+  if (t->future.ncallbacks > 0) return;
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_LIVE);
+  aq_shelf_take(L, &rt->live, -1, t->future.live_slot);
+  t->future.live_slot = 0;
+}
+
+static int body_end(lua_State *L, int status, lua_KContext ctx) {
+  struct aq_task *t = lua_touserdata(L, 1);
+  (void)ctx;
+  if (status == LUA_OK || status == LUA_YIELD)
+    store_success(L, t);
+  else
+    store_failure(L, t);
+  retire(L, t);
+  t->has_ended = true;
+  lua_settop(L, 0);
+  return lua_yieldk(L, 0, 0, body_again);
+}
+
+static int body(lua_State *L) {
+  int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, body_end);
+  return body_end(L, status, 0);
+}
+
+/* ---- making ---------------------------------------------------------------------------------- */
+
+static void step(struct aq_waiter *w);
+
+void aq_task_open(lua_State *L, struct aq_runtime *rt) {
+  (void)rt;
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, body, 1);
+  lua_setiuservalue(L, -2, AQ_UV_BODY);
+}
+
+/* Pushes a coroutine that rests, or a new one with the body at its bottom. The runtime's userdata
+** is at `owner`. */
+static lua_State *push_coroutine(lua_State *L, struct aq_runtime *rt, int owner) {
+  lua_getiuservalue(L, owner, AQ_UV_IDLE);
+  while (rt->nidle > 0) {
+    lua_rawgeti(L, -1, rt->nidle);
+    lua_pushnil(L);
+    lua_rawseti(L, -3, rt->nidle--);
+    if (lua_isthread(L, -1)) {
+      lua_remove(L, -2);
+      return lua_tothread(L, -1);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  lua_State *co = lua_newthread(L);
+  lua_getiuservalue(L, owner, AQ_UV_BODY);
+  lua_xmove(L, co, 1);
+  return co;
+}
+
+static void init_task(struct aq_task *t, struct aq_runtime *rt) {
+  memset(t, 0, sizeof *t);
+  aq_future_init(&t->future, rt, aq_task_class);
+  aq_waiter_init(&t->waiter, &rt->loop->agenda, step);
+  t->id = rt->next_task_id;
+  t->scope = rt->current != NULL ? rt->current->scope : 0;
+}
+
+/* Moves what the first resume needs to `co`: the Task, the traceback function, function and
+** arguments. They are at `first`..top of L, the Task above them. */
+static void load(lua_State *L, lua_State *co, struct aq_task *t, int first) {
+  int task = lua_gettop(L);
+  lua_pushvalue(L, task);
+  lua_pushcfunction(L, aq_traceback_handler);
+  for (int i = first; i < task; i++) lua_pushvalue(L, i);
+  int count = task - first + 2;
+  lua_xmove(L, co, count);
+  t->co = co;
+  t->nstart = count;
+}
+
+struct aq_task *aq_task_new(lua_State *L, struct aq_runtime *rt, int nargs) {
+  int first = lua_gettop(L) - nargs;
+  luaL_checkstack(L, nargs + 8, "too many arguments");
+  aq_runtime_push(L, rt);
+  lua_insert(L, first); /* [first] runtime, [first + 1] function, ... */
+  aq_shelf_reserve(L, &rt->live, first, AQ_UV_LIVE);
+  lua_State *co = push_coroutine(L, rt, first);
+  int thread = lua_gettop(L);
+  if (!lua_checkstack(co, nargs + 8)) luaL_error(L, "too many arguments");
+  struct aq_task *t = lua_newuserdatauv(L, sizeof *t, 2);
+  init_task(t, rt);
+  lua_getiuservalue(L, first, AQ_UV_TASK_META);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, thread);
+  lua_setiuservalue(L, -2, AQ_UV_VALUE); /* the coroutine, until the outcome takes its place */
+  lua_remove(L, thread);
+  aq_shelf_reserve(L, &rt->live, first, AQ_UV_LIVE); /* a finalizer may have used what was free */
+  load(L, co, t, first + 1);
+  lua_getiuservalue(L, first, AQ_UV_LIVE);
+  t->future.live_slot = aq_shelf_put(L, &rt->live, -1, -2);
+  lua_pop(L, 1);
+  rt->next_task_id++;
+  aq_waiter_ready(&t->waiter, AQ_OK);
+  lua_replace(L, first);
+  lua_settop(L, first);
+  return t;
+}
+
+struct aq_task *aq_check_task(lua_State *L, int idx) {
+  struct aq_future *f = aq_test_future(L, idx);
+  if (f == NULL || f->class != aq_task_class) luaL_typeerror(L, idx, "Task");
+  return (struct aq_task *)f;
+}
+
+void aq_task_push(lua_State *L, struct aq_task *t) {
+  aq_runtime_push_uv(L, t->future.rt, AQ_UV_LIVE);
+  lua_rawgeti(L, -1, t->future.live_slot);
+  lua_remove(L, -2);
+}
+
+void aq_task_push_name(lua_State *L, int idx) {
+  struct aq_task *t = lua_touserdata(L, idx);
+  aq_push_extra(L, idx, AQ_X_NAME);
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  lua_pushfstring(L, "Task-%I", (LUAI_UACINT)t->id);
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+/* Takes the task from the shelf, where it may be the last to hold it: the Task stays on L's top. */
+static void unshelve(lua_State *L, struct aq_task *t) {
+  aq_task_push(L, t);
+  if (t->future.ncallbacks > 0) return;
+  aq_runtime_push_uv(L, t->future.rt, AQ_UV_LIVE);
+  aq_shelf_take(L, &t->future.rt->live, -1, t->future.live_slot);
+  t->future.live_slot = 0;
+  lua_pop(L, 2);
+}
+
+/* Ends a task whose body did not: `push_value` has pushed the error that becomes its outcome. */
+static void end_from_outside(lua_State *L, struct aq_task *t, enum aq_future_state state) {
+  unshelve(L, t);
+  lua_insert(L, -2);
+  aq_future_store_error(L, -2);
+  t->co = NULL;
+  t->has_ended = true;
+  aq_future_settle(&t->future, state);
+  lua_pop(L, 1);
+}
+
+static void push_cancelled(lua_State *L, struct aq_runtime *rt) {
+  aq_runtime_push_uv(L, rt, AQ_UV_ERRORS);
+  lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
+  lua_remove(L, -2);
+}
+
+/* Cancelled before its first step: the body never runs (T3, H12). */
+static void end_unstarted(lua_State *L, struct aq_task *t) {
+  lua_settop(t->co, 0);
+  push_cancelled(L, t->future.rt);
+  end_from_outside(L, t, AQ_ENDED_CANCELLED);
+}
+
+static int watch_failure(lua_State *L) {
+  aq_unhandled_watch(L, 1);
+  return 0;
+}
+
+/* The coroutine itself died: out of memory at a bad moment, or closed by someone else. */
+static void end_dead(lua_State *L, struct aq_task *t) {
+  lua_xmove(t->co, L, 1);
+  lua_resetthread(t->co);
+  lua_pushcfunction(L, watch_failure);
+  aq_task_push(L, t);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  end_from_outside(L, t, AQ_RAISED);
+}
+
+void aq_task_close(lua_State *L, struct aq_task *t) {
+  aq_waiter_drop(&t->waiter);
+  lua_resetthread(t->co);
+  lua_settop(t->co, 0);
+  push_cancelled(L, t->future.rt);
+  end_from_outside(L, t, AQ_ENDED_CANCELLED);
+}
+
+/* A hook for one instruction: raises where the coroutine goes on after a yield that was not ours. */
+static void refuse_yield(lua_State *co, lua_Debug *ar) {
+  lua_sethook(co, NULL, 0, 0);
+  lua_getinfo(co, "Sl", ar);
+  luaL_error(co, "%s:%d: attempt to yield from a task (aq.sleep(0) lets the others run)",
+             ar->short_src, ar->currentline);
+}
+
+static int resume(struct aq_runtime *rt, struct aq_task *t) {
+  int nresults;
+  int nargs = t->nstart;
+  t->nstart = 0;
+  t->is_suspended = false;
+  int status = lua_resume(t->co, rt->L, nargs, &nresults);
+  while (status == LUA_YIELD && !t->is_suspended && !t->has_ended) {
+    lua_pop(t->co, nresults);
+    lua_sethook(t->co, refuse_yield, LUA_MASKCOUNT, 1);
+    status = lua_resume(t->co, rt->L, 0, &nresults);
+  }
+  return status;
+}
+
+static void step(struct aq_waiter *w) {
+  struct aq_task *t = AQ_CONTAINER(w, struct aq_task, waiter);
+  struct aq_runtime *rt = t->future.rt;
+  if (!t->has_started && t->must_cancel) {
+    end_unstarted(rt->L, t);
+    return;
+  }
+  t->has_started = true;
+  rt->current = t;
+  int status = resume(rt, t);
+  rt->current = NULL;
+  if (t->has_ended) {
+    t->co = NULL;
+    aq_future_settle(&t->future, t->future.state);
+  } else if (status != LUA_YIELD) {
+    end_dead(rt->L, t);
+  } else if (t->is_stubborn) {
+    aq_task_close(rt->L, t);
+  }
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+struct aq_task *aq_task_running(lua_State *L) {
+  struct aq_task *t = aq_runtime(L)->current;
+  if (t == NULL)
+    luaL_error(L, "no task is running: wrap your program in aq.run, or start it with aqlua");
+  return t;
+}
+
+/* Pushes "module.name" of the function on top, if a loaded module has it; else leaves it. */
+static bool push_library_name(lua_State *L) {
+  int fn = lua_gettop(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(L);
+  while (lua_next(L, fn + 1)) {
+    if (lua_istable(L, -1) && strcmp(lua_tostring(L, -2), LUA_GNAME) != 0) {
+      lua_pushnil(L);
+      while (lua_next(L, fn + 3)) {
+        if (lua_rawequal(L, -1, fn)) {
+          lua_pushfstring(L, "%s.%s", lua_tostring(L, fn + 2), lua_tostring(L, -2));
+          return true;
+        }
+        lua_pop(L, 1);
+      }
+    }
+    lua_pop(L, 1);
+  }
+  return false;
+}
+
+/* The name of the C function between this wait and the task's bottom that cannot be suspended. */
+static const char *obstacle(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Snf", &ar);
+    if (*ar.what == 'C' && lua_tocfunction(L, -1) != body) {
+      if (push_library_name(L)) return lua_tostring(L, -1);
+      if (ar.name != NULL && strcmp(ar.name, "pcall") != 0 && strcmp(ar.name, "xpcall") != 0)
+        return ar.name;
+    }
+    lua_settop(L, 0);
+  }
+  return NULL;
+}
+
+static void refuse_to_wait(lua_State *L, const struct aq_task *t) {
+  if (L != t->co) luaL_error(L, "cannot wait here: inside a coroutine of the task's own");
+  const char *name = obstacle(L);
+  if (name != NULL) luaL_error(L, "cannot wait here: inside %s, which cannot be suspended", name);
+  luaL_error(L, "cannot wait here: inside a function of C that cannot be suspended");
+}
+
+struct aq_task *aq_task_to_wait(lua_State *L) {
+  struct aq_task *t = aq_task_running(L);
+  if (L != t->co || !lua_isyieldable(L)) refuse_to_wait(L, t);
+  if (aq_agenda_reserve(&t->future.rt->loop->agenda) != AQ_OK) luaL_error(L, "not enough memory");
+  return t;
+}
+
+bool aq_task_is_interrupted(struct aq_task *t) {
+  if (t->requests == 0) return false;
+  if (!t->must_cancel && ++t->swallowed > PATIENCE && t->is_ending) t->is_stubborn = true;
+  t->must_cancel = false;
+  aq_waiter_ready(&t->waiter, AQ_CANCELLED);
+  return true;
+}
+
+/* Goes on after a wait. Whoever else resumes the coroutine finds it waiting as before. */
+static int wait_end(lua_State *L, int status, lua_KContext ctx) {
+  struct aq_task *t = (struct aq_task *)ctx;
+  (void)status;
+  if (t->future.rt->current != t) return lua_yieldk(L, 0, ctx, wait_end);
+  bool cancelled = t->must_cancel;
+  t->must_cancel = false;
+  t->awaiting = NULL;
+  return t->wait->finish(L, t, cancelled);
+}
+
+int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+  t->wait = wait;
+  t->innermost = L;
+  t->is_suspended = true;
+  t->since_ns = t->future.rt->loop->agenda.now_ns;
+  return lua_yieldk(L, 0, (lua_KContext)t, wait_end);
+}
+
+int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status) {
+  if (status == AQ_DEADLOCK) {
+    lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_DEADLOCK);
+    aq_error_push_with(L, AQ_E_DEADLOCK);
+    return lua_error(L);
+  }
+  if (status == AQ_CANCELLED) {
+    aq_task_push(L, t);
+    aq_push_extra(L, -1, AQ_X_MESSAGE);
+    if (!lua_isnil(L, -1)) {
+      aq_error_push_with(L, AQ_E_CANCELLED);
+      return lua_error(L);
+    }
+  }
+  return aq_error_raise(L, status);
+}
+
+/* ---- all tasks ------------------------------------------------------------------------------- */
+
+void aq_task_push_all(lua_State *L, struct aq_runtime *rt) {
+  lua_newtable(L);
+  aq_runtime_push_uv(L, rt, AQ_UV_LIVE);
+  lua_insert(L, -2);
+  lua_Integer n = 0;
+  for (uint32_t slot = 1; slot <= rt->live.capacity; slot++) {
+    lua_rawgeti(L, -2, slot);
+    struct aq_future *f = aq_test_future(L, -1);
+    if (f != NULL && f->class == aq_task_class && f->state == AQ_PENDING)
+      lua_rawseti(L, -2, ++n);
+    else
+      lua_pop(L, 1);
+  }
+  lua_remove(L, -2);
+}

@@ -1,0 +1,124 @@
+/*
+** task.h - a Lua coroutine that owns a waiter: the only place where coroutines are resumed.
+**
+**     create        first turn          aq_task_wait       woken
+**     (READY) --------> running ----------> suspended --------> running ... --> done
+**
+** A wait, as a leaf of the binding writes it:
+**
+**     struct aq_task *t = aq_task_to_wait(L);        may raise: no task, cannot suspend, no memory
+**     if (!aq_task_is_interrupted(t))                 cancelled before (T13): raises one hop later
+**       aq_queue_get_wait(queue, &t->waiter, when);   cannot raise
+**     return aq_task_wait(L, t, &GET);                 does not return; GET.finish goes on
+**
+** Cancel. `requests` counts cancel() minus uncancel(); `must_cancel` says that the latest has not
+** been delivered yet. Delivery: a waiting task leaves what it waits in and is woken with
+** AQ_CANCELLED, unless it awaits a future: then the cancel is passed on to that (T2, H11). A task
+** that is ready already gets it at its step, and its ticket goes to the next (Q13, X2); any other
+** at its next suspension (T4).
+**
+** Shield. Inside aq.shield a task's requests are put aside in a frame (struct aq_shield) and new
+** ones from outside go there too; deadlines of scopes opened inside the shield act inside it.
+*/
+#ifndef AQ_TASK_H
+#define AQ_TASK_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "future.h"
+
+/* What a task waits in. */
+struct aq_wait {
+  const char *name; /* for reports, e.g. "get" */
+  /* Goes on after the wait, as a continuation: the stack is as it was, the return value counts
+  ** results. `cancelled`: cancel wins over what the waiter was woken with. */
+  int (*finish)(lua_State *L, struct aq_task *t, bool cancelled);
+};
+
+/* The cancels put aside while a shield is in force. Lives in a userdata on the task's stack. */
+struct aq_shield {
+  struct aq_shield *outer; /* the next enclosing one, or NULL */
+  uint32_t requests;       /* task->requests of the level outside this shield */
+  bool must_cancel;        /* likewise */
+};
+
+struct aq_task {
+  struct aq_future future; /* first: a Task is a Future */
+  struct aq_waiter waiter;
+  lua_State *co;               /* the coroutine; NULL when done */
+  lua_State *innermost;        /* where it is suspended: co, or a coroutine it is resuming */
+  const struct aq_wait *wait;  /* what it is suspended in */
+  struct aq_future *awaiting;  /* the future it awaits, or NULL */
+  struct aq_task *cancel_next; /* list of tasks still to be cancelled by the present cancel */
+  struct aq_shield *shield;    /* the innermost shield in force, or NULL */
+  uint64_t id;                 /* 1, 2, ... in order of creation */
+  uint64_t since_ns;           /* when it was suspended, about */
+  uint32_t cancel_epoch;       /* of the latest cancel that reached it */
+  uint32_t requests;           /* cancels outstanding at the present level */
+  uint32_t swallowed;          /* suspensions refused after the cancel was delivered */
+  uint32_t scope;              /* 0, or of the aq.run inside a task it was created under */
+  int nstart;                  /* values on co's stack for the first resume */
+  bool must_cancel : 1;        /* a cancel has not been delivered */
+  bool has_started : 1;        /* the first step was taken */
+  bool is_suspended : 1;       /* in aq_task_wait (else a yield was not ours) */
+  bool has_ended : 1;          /* the body is over, its outcome stored */
+  bool is_ending : 1;          /* the program is over: its patience with this task is bounded */
+  bool is_stubborn : 1;        /* ... and has been used up */
+};
+
+/* Opens what all tasks share. The runtime's userdata is on top. [-0, +0, m] */
+void aq_task_open(lua_State *L, struct aq_runtime *rt);
+
+/* Makes a task of the function and `nargs` arguments on top; leaves the Task. [-(1+nargs), +1, m] */
+struct aq_task *aq_task_new(lua_State *L, struct aq_runtime *rt, int nargs);
+
+/* The Task at `idx`; raises on anything else. */
+struct aq_task *aq_check_task(lua_State *L, int idx);
+
+/* Pushes the Task of a task that is not done. [-0, +1, -] */
+void aq_task_push(lua_State *L, struct aq_task *t);
+
+/* The running task, ready to wait: raises if there is none or if it cannot suspend here. */
+struct aq_task *aq_task_to_wait(lua_State *L);
+
+/* The running task for a call that waits only at times (Q5): raises if there is none. */
+struct aq_task *aq_task_running(lua_State *L);
+
+/* True if a delivered cancel is outstanding: the task is ready with AQ_CANCELLED and must not
+** enter anything. */
+bool aq_task_is_interrupted(struct aq_task *t);
+
+/* Awaits `f`, which is pending, in place of entering something: cancels are passed on to it. */
+void aq_task_enter_future(lua_State *L, struct aq_task *t, struct aq_future *f,
+                          uint64_t deadline_ns);
+
+/* Suspends; the last statement of a C function. `wait` is static. */
+int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
+
+/* Raises how a wait ended, CancelledError with its message; never returns. */
+int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status);
+
+/* Requests a cancel from outside any shield. False if the task is done. [-0, +0, -] */
+bool aq_task_cancel(lua_State *L, struct aq_task *t);
+
+/* Requests a cancel at the level just inside `level`, as a deadline opened there does. */
+bool aq_task_cancel_at(lua_State *L, struct aq_task *t, struct aq_shield *level);
+
+/* Takes one request back, the innermost first. Returns how many are left in all. */
+uint32_t aq_task_uncancel(struct aq_task *t);
+
+/* Requests outstanding, those put aside by shields included. */
+uint32_t aq_task_cancelling(const struct aq_task *t);
+
+/* Ends a suspended task by force, as cancelled: its <close> variables run, and cannot wait. */
+void aq_task_close(lua_State *L, struct aq_task *t);
+
+/* Pushes a new list of the tasks not done, in no order. [-0, +1, m] */
+void aq_task_push_all(lua_State *L, struct aq_runtime *rt);
+
+/* Pushes the name: the one given, or "Task-" and the id. [-0, +1, m] */
+void aq_task_push_name(lua_State *L, int idx);
+
+#endif

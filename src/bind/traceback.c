@@ -1,0 +1,62 @@
+/*
+** traceback.c - taking the traceback at the throw, and following an error that was passed on.
+**
+** A task that was handed another task's error and lets it go on shows both: first where the error
+** was thrown, then where it was awaited.
+*/
+#include "traceback.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "task.h"
+
+/* Pushes the traceback of the task the error came from, if it did come from one. The error is at
+** 1, the running Task at `task`. */
+static bool push_origin(lua_State *L, int task) {
+  aq_push_extra(L, task, AQ_X_ORIGIN);
+  if (lua_isnil(L, -1)) return false;
+  int origin = lua_gettop(L);
+  lua_getiuservalue(L, origin, AQ_UV_VALUE);
+  if (!lua_rawequal(L, 1, -1)) return false;
+  aq_push_extra(L, origin, AQ_X_TRACEBACK);
+  if (lua_isnil(L, -1)) return false;
+  aq_task_push_name(L, origin);
+  lua_pushfstring(L, "%s\nin task '%s', awaited here:\n", lua_tostring(L, -2), lua_tostring(L, -1));
+  return true;
+}
+
+/* Pushes the stack of this coroutine without the frames at its bottom that are ours. */
+static void push_stack(lua_State *L) {
+  static const char OURS[] = "\n\t[C]: in ?";
+  luaL_traceback(L, L, NULL, 1);
+  size_t length;
+  const char *text = lua_tolstring(L, -1, &length);
+  while (length > sizeof OURS &&
+         memcmp(text + length - sizeof OURS + 1, OURS, sizeof OURS - 1) == 0)
+    length -= sizeof OURS - 1;
+  lua_pushlstring(L, text, length);
+  lua_remove(L, -2);
+}
+
+int aq_traceback_handler(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (rt->current == NULL || aq_error_is(L, 1, AQ_E_CANCELLED)) return 1;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  aq_task_push(L, rt->current);
+  bool has_origin = push_origin(L, 2);
+  push_stack(L);
+  if (has_origin) lua_concat(L, 2);
+  aq_set_extra(L, 2, AQ_X_TRACEBACK);
+  lua_settop(L, 1);
+  return 1;
+}
+
+void aq_push_error_text(lua_State *L, int idx) {
+  if (lua_type(L, idx) == LUA_TSTRING || lua_type(L, idx) == LUA_TNUMBER ||
+      luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL)
+    luaL_tolstring(L, idx, NULL);
+  else
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, idx));
+}

@@ -1,0 +1,18 @@
+/*
+** traceback.h - where an error was thrown, kept beside the error and never inside it.
+*/
+#ifndef AQ_TRACEBACK_H
+#define AQ_TRACEBACK_H
+
+#include <lua.h>
+
+/*
+** The message handler of every task's body: notes the traceback in the running task's extras and
+** leaves the error as it is. A CancelledError is no fault and gets none.
+*/
+int aq_traceback_handler(lua_State *L);
+
+/* Pushes a printable form of the error at `idx`, in the words of the stock interpreter. */
+void aq_push_error_text(lua_State *L, int idx);
+
+#endif

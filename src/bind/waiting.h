@@ -1,0 +1,17 @@
+/*
+** waiting.h - what every waiting task waits in, for people.
+*/
+#ifndef AQ_WAITING_H
+#define AQ_WAITING_H
+
+#include <lua.h>
+
+#include "task.h"
+
+/* Pushes one line on the Task at `idx`: name, what it waits in, since when, where. [-0, +1, m] */
+void aq_push_waiting(lua_State *L, int idx);
+
+/* Pushes the deadlock report (O3): a head line and a line per waiting task. [-0, +1, m] */
+void aq_push_deadlock(lua_State *L, struct aq_runtime *rt);
+
+#endif
