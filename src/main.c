@@ -163,6 +163,8 @@ static int open_state(lua_State *L) {
   struct host *h = lua_touserdata(L, 1);
   luaL_openlibs(L);
   luaL_requiref(L, "aqlua", luaopen_aqlua, 0);
+  lua_getfield(L, -1, "patch");
+  lua_call(L, 0, 0);
   if (h->cli.has_chunks) lua_setglobal(L, "aq");
   set_arg(L, &h->cli);
   replace_exit(L, h);

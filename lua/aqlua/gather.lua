@@ -68,7 +68,7 @@ end
 -- A future settled by the children's callbacks: by the first failure, or by the last to end.
 local function make_outer(children, distinct, return_exceptions)
   local outer, left = aq.Future(), #distinct
-  internal.set_children(outer, distinct, ("gather of %d"):format(#children))
+  internal.set_children(outer, children, ("gather of %d"):format(#children), true)
   local function on_done(child)
     left = left - 1
     local failed = has_failed(child) -- looking counts as retrieving, also when it is too late

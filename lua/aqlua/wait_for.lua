@@ -7,21 +7,28 @@ local function call_within(seconds, fn, ...)
   return fn(...)
 end
 
--- Waits for the end of a future through a callback, so that nothing is passed on to it.
-local function await_end(future)
+-- The deadline cancels the future; its end is waited for.
+local function await_within(seconds, future)
+  local deadline <close> = internal.timeout_for(seconds, future) -- luacheck: ignore
+  return future:await()
+end
+
+-- Cancels a future and waits for its end, through a callback so that nothing is passed on to it.
+local function cancel_and_await(future)
   local ended = aq.Future()
+  internal.set_children(ended, { future }, "wait_for", false)
   future:add_done_callback(function()
     if not ended:done() then ended:set_result() end
   end)
+  future:cancel()
   ended:await()
 end
 
 -- With no time at all: what is not done is cancelled, and its end waited for.
 local function result_at_once(future)
   if not future:done() then
-    future:cancel()
     local shield <close> = internal.shield() -- luacheck: ignore
-    await_end(future)
+    cancel_and_await(future)
     if future:cancelled() then error(aq.TimeoutError, 0) end
   end
   return future:result()
@@ -46,7 +53,7 @@ function aq.wait_for(awaitable, timeout, ...)
   check_timeout(timeout)
   if not is_future then return call_within(timeout, awaitable, ...) end
   if timeout and timeout <= 0 then return result_at_once(awaitable) end
-  return call_within(timeout, awaitable.await, awaitable)
+  return await_within(timeout, awaitable)
 end
 
 -- The outcome of one future becomes that of another, unless that was cancelled meanwhile: then an
@@ -65,6 +72,7 @@ end
 local function shield_future(inner)
   if inner:done() then return inner:result() end
   local outer = aq.Future()
+  internal.set_children(outer, { inner }, "shield", false)
   inner:add_done_callback(function() mirror(inner, outer) end)
   return outer:await()
 end

@@ -64,7 +64,7 @@ static int push_outcome(lua_State *L, int nresults) {
     return LUA_OK;
   }
   f->is_retrieved = true;
-  lua_getiuservalue(L, task, AQ_UV_VALUE);
+  aq_future_push_error(L, task);
   aq_push_extra(L, task, AQ_X_TRACEBACK);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);

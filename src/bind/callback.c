@@ -90,7 +90,7 @@ void aq_callback_add(lua_State *L) {
   push_records(L);
   struct callback *c = push_record(L, f);
   aq_runtime_push(L, rt);
-  aq_shelf_reserve(L, &rt->live, -1, AQ_UV_LIVE);
+  aq_shelf_reserve(L, &rt->live, 1, -1, AQ_UV_LIVE);
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -4, c);
   if (f->live_slot == 0) {

@@ -3,16 +3,10 @@
 **
 ** A cancel walks along what is awaited: from a task to the task it awaits, from a gather to its
 ** children. The walk is a loop over a list threaded through the tasks, never a recursion, and a
-** task that is met a second time in one walk only counts the request: so neither the depth nor a
-** circle matters. Children are met in their order, each with all that it awaits before the next.
+** task that is met a second time in one walk only counts the request: so the depth does not matter.
+** Circles are refused where they would close. Children are met in their order, each with all that it awaits before the next.
 */
 #include "task.h"
-
-/* Puts `t` first on the list of tasks to visit. */
-static void visit_next(struct aq_task **list, struct aq_task *t) {
-  t->cancel_next = *list;
-  *list = t;
-}
 
 /* Counts one request at `level`, the outermost being NULL. True if that is where the task runs. */
 static bool request(struct aq_task *t, struct aq_shield *level) {
@@ -31,46 +25,52 @@ static bool request(struct aq_task *t, struct aq_shield *level) {
   return false;
 }
 
-/* The request reaches `t` as part of the walk: counted, and visited unless it was before. */
-static void reach(struct aq_task **list, struct aq_task *t, struct aq_shield *level) {
+/*
+** The request reaches `t` as part of the walk: it is counted and, unless it was met before, `t` is
+** put where `*link` is in the list of tasks to visit. Returns the place behind it.
+*/
+static struct aq_task **reach(struct aq_task **link, struct aq_task *t, struct aq_shield *level) {
   uint32_t epoch = t->future.rt->cancel_epoch;
   bool was_visited = t->cancel_epoch == epoch;
   t->cancel_epoch = epoch;
-  if (request(t, level) && !was_visited) visit_next(list, t);
+  if (!request(t, level) || was_visited) return link;
+  t->cancel_next = *link;
+  *link = t;
+  return &t->cancel_next;
 }
 
-/* Passes a cancel on to one future; true if that was still pending. The future is on top. */
-static bool pass_to_child(lua_State *L, struct aq_task **list, struct aq_future *f) {
+/* Passes a cancel on to one future, if it is pending; a task is put at `*link`, which moves on. */
+static bool pass_to_child(struct aq_task ***link, struct aq_future *f) {
   if (f->state != AQ_PENDING) return false;
   if (f->class == aq_task_class)
-    reach(list, (struct aq_task *)f, NULL);
+    *link = reach(*link, (struct aq_task *)f, NULL);
   else
-    aq_future_cancel(L, -1);
+    aq_future_cancel(f);
   return true;
 }
 
-/* Passes a cancel on to the children of the gather on top, last first: the first is visited next. */
+/* Passes a cancel on to the children of the gather on top: they are visited next, in order. */
 static bool pass_to_children(lua_State *L, struct aq_task **list, struct aq_future *f) {
+  struct aq_task **link = list;
   bool any = false;
   aq_push_extra(L, -1, AQ_X_CHILDREN);
-  for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i >= 1; i--) {
-    lua_rawgeti(L, -1, i);
-    struct aq_future *child = lua_touserdata(L, -1);
-    any = pass_to_child(L, list, child) || any;
+  for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
+    any = pass_to_child(&link, lua_touserdata(L, -1)) || any;
     lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  lua_pop(L, 2);
   if (any) f->was_passed_cancel = true;
   return any;
 }
 
-/* Passes a cancel on to what `t` awaits: the userdata is what the wait was called on. */
+/* Passes a cancel on to what `t` awaits: for a gather, the userdata its wait was called on. */
 static bool pass_on(lua_State *L, struct aq_task **list, struct aq_task *t) {
   struct aq_future *f = t->awaiting;
+  if (!f->passes_cancel) return pass_to_child(&list, f);
   if (f->state != AQ_PENDING) return false;
   lua_pushvalue(t->innermost, 1);
   lua_xmove(t->innermost, L, 1);
-  bool passed = f->has_children ? pass_to_children(L, list, f) : pass_to_child(L, list, f);
+  bool passed = pass_to_children(L, list, f);
   lua_pop(L, 1);
   return passed;
 }
@@ -82,7 +82,10 @@ static void deliver(lua_State *L, struct aq_task **list, struct aq_task *t) {
     delivered = pass_on(L, list, t);
   else
     delivered = aq_waiter_abort(&t->waiter, AQ_CANCELLED);
-  if (!delivered) t->must_cancel = true;
+  if (delivered)
+    t->was_delivered = true;
+  else
+    t->must_cancel = true;
 }
 
 static void deliver_all(lua_State *L, struct aq_task *list) {
@@ -104,13 +107,7 @@ bool aq_task_cancel_at(lua_State *L, struct aq_task *t, struct aq_shield *level)
 
 bool aq_task_cancel(lua_State *L, struct aq_task *t) { return aq_task_cancel_at(L, t, NULL); }
 
-void aq_task_enter_future(lua_State *L, struct aq_task *t, struct aq_future *f,
-                          uint64_t deadline_ns) {
-  aq_waiter_enter(&t->waiter, &f->joiners, NULL, deadline_ns);
-  t->awaiting = f;
-  t->innermost = L;
-  if (!t->must_cancel) return;
-  /* The task had been cancelled before it came to wait: as with asyncio, f gets it (T4). */
+void aq_task_pass_on(lua_State *L, struct aq_task *t) {
   t->must_cancel = false;
   t->cancel_epoch = ++t->future.rt->cancel_epoch;
   t->cancel_next = NULL;
@@ -123,20 +120,36 @@ uint32_t aq_task_cancelling(const struct aq_task *t) {
   return n;
 }
 
-/* Takes one request back from a level; a cancel not yet delivered goes with the last one (T7). */
-static bool take_back(uint32_t *requests, bool *must_cancel) {
-  if (*requests == 0) return false;
-  if (--*requests == 0) *must_cancel = false;
+/* Takes one request back from the present level; with the last goes what was not delivered (T7). */
+static bool take_back_here(struct aq_task *t) {
+  if (t->requests == 0) return false;
+  if (--t->requests == 0) t->must_cancel = t->was_delivered = false;
+  return true;
+}
+
+static bool take_back_outside(struct aq_shield *s) {
+  if (s->requests == 0) return false;
+  if (--s->requests == 0) s->must_cancel = s->was_delivered = false;
   return true;
 }
 
 uint32_t aq_task_uncancel(struct aq_task *t) {
-  bool must_cancel = t->must_cancel;
-  if (take_back(&t->requests, &must_cancel)) {
-    t->must_cancel = must_cancel;
-  } else {
-    struct aq_shield *s = t->shield;
-    while (s != NULL && !take_back(&s->requests, &s->must_cancel)) s = s->outer;
-  }
+  struct aq_shield *s = t->shield;
+  if (!take_back_here(t))
+    while (s != NULL && !take_back_outside(s)) s = s->outer;
   return aq_task_cancelling(t);
+}
+
+void aq_shield_raise(struct aq_shield *s, struct aq_task *t) {
+  *s = (struct aq_shield){t->shield, t->requests, t->must_cancel, t->was_delivered};
+  t->shield = s;
+  t->requests = 0;
+  t->must_cancel = t->was_delivered = false;
+}
+
+void aq_shield_lower(struct aq_shield *s, struct aq_task *t) {
+  t->shield = s->outer;
+  t->requests += s->requests;
+  if (s->must_cancel) t->must_cancel = true;
+  if (s->was_delivered) t->was_delivered = true;
 }

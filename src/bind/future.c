@@ -74,8 +74,7 @@ void aq_future_store_error(lua_State *L, int idx) { lua_setiuservalue(L, idx, AQ
 
 void aq_future_settle(struct aq_future *f, enum aq_future_state state) {
   f->state = state;
-  while (!aq_list_alone(&f->joiners))
-    aq_waiter_settle(AQ_CONTAINER(f->joiners.next, struct aq_waiter, link), AQ_OK);
+  aq_room_wake_all(&f->joiners, AQ_OK);
 }
 
 static int push_results(lua_State *L, int idx, int n) {
@@ -107,21 +106,20 @@ static void remember_origin(lua_State *L, int idx) {
   lua_pop(L, 1);
 }
 
+void aq_future_push_error(lua_State *L, int idx) {
+  const struct aq_future *f = lua_touserdata(L, idx);
+  if (lua_getiuservalue(L, idx, AQ_UV_VALUE) != LUA_TNIL) return;
+  lua_pop(L, 1); /* a Future that was cancelled */
+  aq_runtime_push_uv(L, f->rt, AQ_UV_ERRORS);
+  lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
+  lua_remove(L, -2);
+}
+
 int aq_future_unwrap(lua_State *L, int idx) {
   struct aq_future *f = lua_touserdata(L, idx);
   f->is_retrieved = true;
   if (f->state == AQ_RETURNED) return push_results(L, idx, f->nresults);
   remember_origin(L, idx);
-  lua_getiuservalue(L, idx, AQ_UV_VALUE);
+  aq_future_push_error(L, idx);
   return lua_error(L);
-}
-
-void aq_future_cancel(lua_State *L, int idx) {
-  struct aq_future *f = lua_touserdata(L, idx);
-  idx = lua_absindex(L, idx);
-  aq_runtime_push_uv(L, f->rt, AQ_UV_ERRORS);
-  lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
-  aq_future_store_error(L, idx);
-  lua_pop(L, 1);
-  aq_future_settle(f, AQ_ENDED_CANCELLED);
 }

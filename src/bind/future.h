@@ -25,7 +25,7 @@ enum {
   AQ_X_TRACEBACK = 1, /* string, where the error was thrown */
   AQ_X_NAME,          /* the name given by set_name */
   AQ_X_CALLBACKS,     /* light pointer -> callback record */
-  AQ_X_CHILDREN,      /* list of futures that a cancel is passed on to (gather) */
+  AQ_X_CHILDREN,      /* list of futures that this one waits for (gather, shield) */
   AQ_X_SENTINEL,      /* its finalizer reports an error that nobody retrieved */
   AQ_X_MESSAGE,       /* what cancel(message) was given */
   AQ_X_ORIGIN,        /* the task whose error this one was handed last */
@@ -38,11 +38,15 @@ struct aq_future {
   uint32_t live_slot;     /* in AQ_UV_LIVE, or 0 */
   uint32_t ncallbacks;    /* callbacks that have still to run */
   int nresults;           /* values returned */
+  uint32_t walk_epoch;    /* of the latest search that came by (aq_future_leads_to) */
   enum aq_future_state state : 8;
   bool is_retrieved : 1;      /* somebody was handed the outcome (T12) */
   bool has_children : 1;      /* AQ_X_CHILDREN is set */
+  bool passes_cancel : 1;     /* a cancel goes to the children instead */
   bool was_passed_cancel : 1; /* a cancel was passed on to the children */
 };
+
+struct aq_task;
 
 extern const char aq_task_class[], aq_future_class[];
 
@@ -75,7 +79,18 @@ void aq_future_settle(struct aq_future *f, enum aq_future_state state);
 */
 int aq_future_unwrap(lua_State *L, int idx);
 
-/* Settles the pending future at `idx` as cancelled. [-0, +0, -] */
-void aq_future_cancel(lua_State *L, int idx);
+/*
+** True if the future at `idx` waits for `t`, by what its task awaits or by its children: so that
+** `t` awaiting it would close a circle (T10). [-0, +0, -]
+*/
+bool aq_future_leads_to(lua_State *L, int idx, const struct aq_task *t);
+
+/* Pushes the error of the future at `idx`, which failed or was cancelled. [-0, +1, -] */
+void aq_future_push_error(lua_State *L, int idx);
+
+/* Settles a pending Future (no Task) as cancelled. */
+static inline void aq_future_cancel(struct aq_future *f) {
+  aq_future_settle(f, AQ_ENDED_CANCELLED);
+}
 
 #endif

@@ -28,30 +28,20 @@ static int await_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   return status == AQ_OK ? aq_future_unwrap(L, 1) : aq_task_raise(L, t, status);
 }
 
-static const struct aq_wait AWAIT = {"await", await_finish};
+static const char CIRCLE[] = "%s: the tasks would wait for each other for ever";
 
-/* True if `t` awaiting `f` would close a circle. Only a task that is itself awaited can do that. */
-static bool closes_circle(const struct aq_task *t, const struct aq_future *f) {
-  if (f == &t->future) return true;
-  if (aq_list_alone(&t->future.joiners)) return false;
-  while (f != NULL && f->class == aq_task_class) {
-    f = ((const struct aq_task *)f)->awaiting;
-    if (f == &t->future) return true;
-  }
-  return false;
-}
+static const struct aq_wait AWAIT = {"await", await_finish};
 
 static int future_await(lua_State *L) {
   struct aq_future *f = check_future(L, 1);
   struct aq_task *running = aq_task_running(L);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
   if (f->state != AQ_PENDING) return aq_future_unwrap(L, 1);
-  if (closes_circle(running, f)) return luaL_error(L, "await: the tasks would wait for each other");
+  if (aq_future_leads_to(L, 1, running)) return luaL_error(L, CIRCLE, "await");
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   struct aq_task *t = aq_task_to_wait(L);
-  if (t->must_cancel || !aq_task_is_interrupted(t))
-    aq_task_enter_future(L, t, f, aq_loop_deadline(t->future.rt->loop, timeout_ns));
-  return aq_task_wait(L, t, &AWAIT);
+  aq_waiter_enter(&t->waiter, &f->joiners, NULL, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  return aq_task_await(L, t, f, &AWAIT);
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -122,7 +112,7 @@ static int cancel(lua_State *L) {
   struct aq_future *f = check_future(L, 1);
   if (f->class != aq_future_class) luaL_typeerror(L, 1, "Future");
   bool is_pending = f->state == AQ_PENDING;
-  if (is_pending) aq_future_cancel(L, 1);
+  if (is_pending) aq_future_cancel(f);
   lua_pushboolean(L, is_pending);
   return 1;
 }
@@ -147,9 +137,21 @@ static int future_new(lua_State *L) {
 
 /* ---- for gather ------------------------------------------------------------------------------ */
 
-/* internal: cancels of the Future at 1 go to the list of futures at 2 instead; 3 is its name */
+/*
+** internal.set_children(future, children, name, passes_cancel): what the Future waits for, so that
+** circles are seen; cancels go to the children if passes_cancel. Raises if that closes a circle.
+*/
 static int set_children(lua_State *L) {
   struct aq_future *f = check_settable(L);
+  const struct aq_task *t = aq_task_running(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 4);
+  for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+    bool circle = check_future(L, -1)->state == AQ_PENDING && aq_future_leads_to(L, -1, t);
+    if (circle) return luaL_error(L, CIRCLE, lua_tostring(L, 3));
+    lua_pop(L, 1);
+  }
+  f->passes_cancel = lua_toboolean(L, 4);
   lua_settop(L, 3);
   aq_set_extra(L, 1, AQ_X_NAME);
   aq_set_extra(L, 1, AQ_X_CHILDREN);
@@ -164,7 +166,7 @@ static int fail_like(lua_State *L) {
   failed->is_retrieved = true;
   lua_pushvalue(L, 2);
   aq_set_extra(L, 1, AQ_X_ORIGIN);
-  lua_getiuservalue(L, 2, AQ_UV_VALUE);
+  aq_future_push_error(L, 2);
   aq_future_store_error(L, 1);
   aq_future_settle(f, AQ_RAISED);
   return 0;

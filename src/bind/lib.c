@@ -24,6 +24,15 @@ void aq_push_class(lua_State *L, const char *name, const luaL_Reg *methods, cons
   lua_setfield(L, -2, "__index");
 }
 
+void aq_set_class(lua_State *L, const luaL_Reg *constructor, const luaL_Reg *methods,
+                  const luaL_Reg *meta) {
+  aq_push_class(L, constructor->name, methods, meta);
+  lua_pushvalue(L, -3);
+  lua_insert(L, -2);
+  lua_pushcclosure(L, constructor->func, 2);
+  lua_setfield(L, -2, constructor->name);
+}
+
 void aq_set_internal(lua_State *L, const luaL_Reg *functions) {
   lua_getiuservalue(L, -2, AQ_UV_INTERNAL);
   lua_pushvalue(L, -3);
@@ -52,7 +61,8 @@ static int call(lua_State *L) {
 }
 
 /* The Lua files that make up the module, in the order they are run. The rest can be required. */
-static const char *const LAYER[] = {"aqlua.tasks", "aqlua.gather", "aqlua.wait_for", "aqlua.run"};
+static const char *const LAYER[] = {"aqlua.tasks", "aqlua.gather", "aqlua.wait_for", "aqlua.run",
+                                    "aqlua.guard", "aqlua.bridge", "aqlua.patch"};
 
 static const struct aq_lua_source *find_source(lua_State *L, const char *name) {
   for (const struct aq_lua_source *s = aq_lua_sources; s->name != NULL; s++)
@@ -115,6 +125,9 @@ int luaopen_aqlua(lua_State *L) {
   aq_open_task(L);
   aq_open_future(L);
   aq_open_time(L);
+  aq_open_timeout(L);
+  aq_open_sync(L);
+  aq_open_coroutine(L);
   aq_set_internal(L, INTERNAL);
   set_version(L);
   lua_pushvalue(L, 1);

@@ -1,31 +1,26 @@
 /*
-** lqueue.c - the Lua class Queue: put, get and the rest, over the kernel's queue.
+** lqueue.c - the Lua classes Queue, LifoQueue and PriorityQueue, over the kernel's queue.
 **
-** Items. Integers, floats, booleans, nil and light userdata travel inside the kernel's 16 bytes;
-** any other value rests on the queue's own shelf and its slot number travels. The shelf is a user
-** value of the queue, so a queue that holds itself can be collected. A put that has to wait keeps
-** its item where it is: on the stack of the suspended call.
+** A put that has to wait keeps its item on the stack of the suspended call: the value at 2, in a
+** priority queue its key at 3, and on top the bits of the packed item if it was shelved.
 */
 #include <lauxlib.h>
-#include <math.h>
 #include <string.h>
 
 #include "core/queue.h"
 #include "error.h"
+#include "items.h"
 #include "leaves.h"
-#include "shelf.h"
 #include "task.h"
 
-enum { UV_SHELF = 1, UV_NAME = 2 };
-
-enum { SHELF_KEEP = 1024 }; /* slots an empty shelf may keep */
+enum { UV_NAME = 2 }; /* beside AQ_UV_SHELF */
 
 static const char QUEUE_CLASS[] = "Queue"; /* its address is the class */
 
 struct lqueue {
   const void *class; /* QUEUE_CLASS, until collected */
   struct aq_queue queue;
-  struct aq_shelf shelf; /* slots for the items the kernel cannot hold */
+  struct aq_items items;
 };
 
 static struct lqueue *check_queue(lua_State *L) {
@@ -35,104 +30,85 @@ static struct lqueue *check_queue(lua_State *L) {
   return lq;
 }
 
-/* ---- items ----------------------------------------------------------------------------------- */
-
-enum { TAG_SHELVED = LUA_NUMTYPES, TAG_FLOAT };
-
-static uint64_t float_bits(lua_Number n) {
-  uint64_t bits = 0;
-  memcpy(&bits, &n, sizeof n);
-  return bits;
-}
-
-static lua_Number bits_float(uint64_t bits) {
-  lua_Number n;
-  memcpy(&n, &bits, sizeof n);
-  return n;
-}
-
-static bool must_shelve(int type) {
-  return type != LUA_TNUMBER && type != LUA_TNIL && type != LUA_TBOOLEAN &&
-         type != LUA_TLIGHTUSERDATA;
-}
-
-/*
-** Makes sure that the value at 2 can be shelved, if it has to be. Comes before anything is looked
-** at: it may run a finalizer, and that may use this very queue.
-*/
-static void make_room(lua_State *L, struct lqueue *lq) {
-  if (lua_isnone(L, 2)) luaL_argerror(L, 2, "value expected (nil is one)");
-  if (must_shelve(lua_type(L, 2))) aq_shelf_reserve(L, &lq->shelf, 1, UV_SHELF);
-}
-
-static struct aq_item shelve(lua_State *L, struct lqueue *lq) {
-  lua_getiuservalue(L, 1, UV_SHELF);
-  uint32_t slot = aq_shelf_put(L, &lq->shelf, -1, 2);
-  lua_pop(L, 1);
-  return (struct aq_item){slot, TAG_SHELVED};
-}
-
-/* The value at 2 as an item, shelved if it has to be. Nothing here allocates after make_room. */
-static struct aq_item to_item(lua_State *L, struct lqueue *lq) {
-  int type = lua_type(L, 2);
-  if (must_shelve(type)) return shelve(L, lq);
-  uint64_t bits = 0;
-  if (type == LUA_TNUMBER) {
-    if (!lua_isinteger(L, 2)) return (struct aq_item){float_bits(lua_tonumber(L, 2)), TAG_FLOAT};
-    bits = (uint64_t)lua_tointeger(L, 2);
-  } else if (type == LUA_TBOOLEAN) {
-    bits = (uint64_t)lua_toboolean(L, 2);
-  } else if (type == LUA_TLIGHTUSERDATA) {
-    bits = (uint64_t)(uintptr_t)lua_touserdata(L, 2);
-  }
-  return (struct aq_item){bits, (uint64_t)type};
-}
-
-/* Takes a value back from the shelf; a large shelf that is empty is given up. */
-static void push_shelved(lua_State *L, struct lqueue *lq, uint32_t slot) {
-  lua_getiuservalue(L, 1, UV_SHELF);
-  aq_shelf_take(L, &lq->shelf, -1, slot);
-  lua_remove(L, -2);
-  if (lq->shelf.capacity <= SHELF_KEEP || !aq_shelf_is_empty(&lq->shelf)) return;
-  aq_shelf_free(L, &lq->shelf);
-  lua_pushnil(L);
-  lua_setiuservalue(L, 1, UV_SHELF);
-}
-
-/* Pushes an item that has left the queue. */
 static int push_item(lua_State *L, struct lqueue *lq, struct aq_item item) {
-  switch (item.tag) {
-    case LUA_TNIL: lua_pushnil(L); break;
-    case LUA_TBOOLEAN: lua_pushboolean(L, (int)item.bits); break;
-    case LUA_TLIGHTUSERDATA: lua_pushlightuserdata(L, (void *)(uintptr_t)item.bits); break;
-    case LUA_TNUMBER: lua_pushinteger(L, (lua_Integer)item.bits); break;
-    case TAG_FLOAT: lua_pushnumber(L, bits_float(item.bits)); break;
-    default: push_shelved(L, lq, (uint32_t)item.bits);
-  }
-  return 1;
+  return aq_items_push(L, &lq->items, item);
 }
 
 /* ---- put ------------------------------------------------------------------------------------- */
 
-/* Puts the value at 2, for which there is room on the shelf, if a slot is free. */
+/* Checks the value at 2 and drops what is above it but the key, which is pushed. */
+static void prepare_put(lua_State *L, struct lqueue *lq) {
+  if (lua_isnone(L, 2)) luaL_argerror(L, 2, "value expected (nil is one)");
+  lua_settop(L, 2);
+  if (lq->items.has_keys) aq_items_push_key(L);
+  aq_items_make_room(L, &lq->items);
+}
+
+/* In a priority queue, finds where the item goes; runs __lt. */
+static void find_place(lua_State *L, struct lqueue *lq) {
+  if (!lq->items.has_keys) return;
+  const char *problem = aq_items_find_place(L, &lq->items, &lq->queue.order);
+  if (problem != NULL) luaL_error(L, "put: %s", problem);
+}
+
+/* Puts the prepared value if a slot is free. */
 static enum aq_status put_now(lua_State *L, struct lqueue *lq) {
   struct aq_queue *q = &lq->queue;
   if (q->is_shutdown) return AQ_SHUTDOWN;
   if (aq_queue_is_full(q)) return AQ_FULL;
+  find_place(L, lq);
+  if (q->is_shutdown) return AQ_SHUTDOWN; /* by a comparison, and the next */
+  if (aq_queue_is_full(q)) return AQ_FULL;
   if (aq_queue_reserve(q) != AQ_OK) return AQ_NOMEM;
-  return aq_queue_put_now(q, to_item(L, lq));
+  return aq_queue_put_now(q, aq_items_pack(L, &lq->items));
 }
 
-/* A put that waits keeps its item at 2; if it had to be shelved, it was, and its slot is at 3. */
+/* Stack: the queue, the value, the key. Returns what is wrong, or nothing. */
+static int find_place_protected(lua_State *L) {
+  struct lqueue *lq = lua_touserdata(L, 1);
+  const char *problem = aq_items_find_place(L, &lq->items, &lq->queue.order);
+  if (problem == NULL && aq_queue_reserve(&lq->queue) != AQ_OK) problem = "not enough memory";
+  if (problem == NULL) return 0;
+  lua_pushstring(L, problem);
+  return 1;
+}
+
+/*
+** A woken put of a priority queue has its place still to be found. If that fails, the slot goes to
+** the next, and the error is on top.
+*/
+static bool place_fails(lua_State *L) {
+  lua_pushcfunction(L, find_place_protected);
+  for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
+  if (lua_pcall(L, 3, 1, 0) != LUA_OK) return true;
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  luaL_where(L, 1);
+  lua_pushfstring(L, "%sput: %s", lua_tostring(L, -1), lua_tostring(L, -2));
+  return true;
+}
+
+/* What was packed before the wait: its bits are on top if it was shelved. */
+static struct aq_item packed_item(lua_State *L, struct lqueue *lq) {
+  bool is_shelved = lua_gettop(L) > (lq->items.has_keys ? 3 : 2);
+  if (!is_shelved) return aq_items_pack(L, &lq->items);
+  return aq_items_shelved(L, &lq->items, (uint64_t)lua_tointeger(L, -1));
+}
+
 static int put_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   struct lqueue *lq = lua_touserdata(L, 1);
-  bool is_shelved = lua_gettop(L) == 3;
-  uint32_t slot = is_shelved ? (uint32_t)lua_tointeger(L, 3) : 0;
-  struct aq_item item = is_shelved ? (struct aq_item){slot, TAG_SHELVED} : to_item(L, lq);
-  enum aq_status status = aq_queue_put_end(&lq->queue, &t->waiter, cancelled, item);
+  struct aq_item item = packed_item(L, lq);
+  bool has_slot = t->waiter.status == AQ_OK && !cancelled && !lq->queue.is_shutdown;
+  bool has_failed = has_slot && lq->items.has_keys && place_fails(L);
+  enum aq_status status = aq_queue_put_end(&lq->queue, &t->waiter, cancelled || has_failed, item);
   if (status == AQ_OK) return 0;
-  if (is_shelved) push_shelved(L, lq, slot);
-  return aq_task_raise(L, t, status);
+  if (aq_items_is_shelved(item)) {
+    push_item(L, lq, item);
+    lua_pop(L, 1);
+  }
+  return has_failed ? lua_error(L) : aq_task_raise(L, t, status);
 }
 
 static const struct aq_wait PUT = {"put", put_finish};
@@ -141,22 +117,21 @@ static int queue_put(lua_State *L) {
   struct lqueue *lq = check_queue(L);
   aq_task_running(L);
   uint64_t timeout_ns = aq_check_timeout(L, 3);
-  make_room(L, lq);
+  prepare_put(L, lq);
   enum aq_status status = put_now(L, lq);
   if (status == AQ_OK) return 0;
   if (status != AQ_FULL) return aq_error_raise(L, status);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   struct aq_task *t = aq_task_to_wait(L);
-  lua_settop(L, 2);
-  if (must_shelve(lua_type(L, 2))) lua_pushinteger(L, (lua_Integer)shelve(L, lq).bits);
-  if (!aq_task_is_interrupted(t))
-    aq_queue_put_wait(&lq->queue, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  struct aq_item item = aq_items_pack(L, &lq->items);
+  if (aq_items_is_shelved(item)) lua_pushinteger(L, (lua_Integer)item.bits);
+  aq_queue_put_wait(&lq->queue, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return aq_task_wait(L, t, &PUT);
 }
 
 static int queue_put_nowait(lua_State *L) {
   struct lqueue *lq = check_queue(L);
-  make_room(L, lq);
+  prepare_put(L, lq);
   enum aq_status status = put_now(L, lq);
   return status == AQ_OK ? 0 : aq_error_raise(L, status);
 }
@@ -182,8 +157,7 @@ static int queue_get(lua_State *L) {
   if (status != AQ_EMPTY) return aq_error_raise(L, status);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   struct aq_task *t = aq_task_to_wait(L);
-  if (!aq_task_is_interrupted(t))
-    aq_queue_get_wait(&lq->queue, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  aq_queue_get_wait(&lq->queue, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return aq_task_wait(L, t, &GET);
 }
 
@@ -225,7 +199,7 @@ static int items_next(lua_State *L) {
     return checked_item(L);
   }
   struct aq_task *t = aq_task_to_wait(L);
-  if (!aq_task_is_interrupted(t)) aq_queue_get_wait(&lq->queue, &t->waiter, AQ_NEVER);
+  aq_queue_get_wait(&lq->queue, &t->waiter, AQ_NEVER);
   return aq_task_wait(L, t, &NEXT);
 }
 
@@ -259,8 +233,7 @@ static int queue_join(lua_State *L) {
   if (lq->queue.unfinished == 0) return 0;
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   struct aq_task *t = aq_task_to_wait(L);
-  if (!aq_task_is_interrupted(t))
-    aq_queue_join_wait(&lq->queue, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  aq_queue_join_wait(&lq->queue, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return aq_task_wait(L, t, &JOIN);
 }
 
@@ -322,34 +295,26 @@ static int queue_name(lua_State *L) {
   return 1;
 }
 
-static lua_Integer count_room(const struct aq_list *room) {
-  lua_Integer n = 0;
-  for (const struct aq_list *node = room->next; node != room; node = node->next) n++;
-  return n;
+static const char *class_name(const struct lqueue *lq) {
+  static const char *const NAMES[] = {"Queue", "LifoQueue", "PriorityQueue"};
+  return NAMES[lq->queue.order.kind];
 }
 
+/* E.g. "Queue 'jobs' (size 2 of 10, 0 getting, 0 putting, 2 unfinished)". */
 static int queue_tostring(lua_State *L) {
   struct lqueue *lq = check_queue(L);
   const struct aq_queue *q = &lq->queue;
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  lua_getiuservalue(L, 1, UV_NAME);
-  if (lua_isnil(L, -1)) {
-    lua_pushfstring(L, "%p", (void *)lq);
-  } else {
-    lua_pushfstring(L, "'%s'", lua_tostring(L, -1));
-  }
-  lua_remove(L, -2);
-  lua_pushfstring(L, "Queue %s (size %I", lua_tostring(L, -1), (LUAI_UACINT)q->order.count);
-  lua_remove(L, -2);
-  luaL_addvalue(&b);
-  lua_pushfstring(L, q->maxsize > 0 ? " of %I" : "", (LUAI_UACINT)q->maxsize);
-  luaL_addvalue(&b);
-  lua_pushfstring(L, ", %I getting, %I putting, %I unfinished%s)",
-                  (LUAI_UACINT)count_room(&q->getters), (LUAI_UACINT)count_room(&q->putters),
-                  (LUAI_UACINT)q->unfinished, q->is_shutdown ? ", shut down" : "");
-  luaL_addvalue(&b);
-  luaL_pushresult(&b);
+  lua_settop(L, 1);
+  if (lua_getiuservalue(L, 1, UV_NAME) != LUA_TNIL)
+    lua_pushfstring(L, "%s '%s'", class_name(lq), lua_tostring(L, 2));
+  else
+    lua_pushfstring(L, "%s %p", class_name(lq), (void *)lq);
+  lua_pushfstring(L, q->maxsize > 0 ? "%I of %I" : "%I", (LUAI_UACINT)q->order.count,
+                  (LUAI_UACINT)q->maxsize);
+  lua_pushfstring(L, "%s (size %s, %I getting, %I putting, %I unfinished%s)", lua_tostring(L, 3),
+                  lua_tostring(L, 4), (LUAI_UACINT)aq_room_count(&q->getters),
+                  (LUAI_UACINT)aq_room_count(&q->putters), (LUAI_UACINT)q->unfinished,
+                  q->is_shutdown ? ", shut down" : "");
   return 1;
 }
 
@@ -357,7 +322,7 @@ static int queue_gc(lua_State *L) {
   struct lqueue *lq = check_queue(L);
   lq->class = NULL;
   aq_queue_free(&lq->queue);
-  aq_shelf_free(L, &lq->shelf);
+  aq_shelf_free(L, &lq->items.shelf);
   return 0;
 }
 
@@ -393,8 +358,8 @@ static size_t check_options(lua_State *L) {
   return maxsize;
 }
 
-/* aq.Queue([maxsize | options]). Upvalues: the runtime, the metatable. */
-static int queue_new(lua_State *L) {
+/* aq.Queue([maxsize | options]) and its kin. Upvalues: the runtime, the metatable. */
+static int new_queue(lua_State *L, enum aq_order_kind kind) {
   size_t maxsize;
   lua_settop(L, 1);
   if (lua_istable(L, 1)) {
@@ -407,8 +372,8 @@ static int queue_new(lua_State *L) {
   lua_Alloc alloc = lua_getallocf(L, &ud);
   struct lqueue *lq = lua_newuserdatauv(L, sizeof *lq, 2);
   lq->class = QUEUE_CLASS;
-  aq_queue_init(&lq->queue, maxsize, AQ_FIFO, (struct aq_alloc){alloc, ud});
-  aq_shelf_init(&lq->shelf);
+  aq_queue_init(&lq->queue, maxsize, kind, (struct aq_alloc){alloc, ud});
+  lq->items = (struct aq_items){.has_keys = kind == AQ_PRIORITY};
   lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, UV_NAME);
   lua_pushvalue(L, lua_upvalueindex(2));
@@ -416,27 +381,34 @@ static int queue_new(lua_State *L) {
   return 1;
 }
 
+static int queue_new(lua_State *L) { return new_queue(L, AQ_FIFO); }
+
+static int lifo_new(lua_State *L) { return new_queue(L, AQ_LIFO); }
+
+static int priority_new(lua_State *L) { return new_queue(L, AQ_PRIORITY); }
+
+static const luaL_Reg METHODS[] = {{"put", queue_put},
+                                   {"get", queue_get},
+                                   {"put_nowait", queue_put_nowait},
+                                   {"get_nowait", queue_get_nowait},
+                                   {"qsize", queue_qsize},
+                                   {"empty", queue_empty},
+                                   {"full", queue_full},
+                                   {"maxsize", queue_maxsize},
+                                   {"name", queue_name},
+                                   {"task_done", queue_task_done},
+                                   {"join", queue_join},
+                                   {"shutdown", queue_shutdown},
+                                   {"is_shutdown", queue_is_shutdown},
+                                   {"items", queue_items},
+                                   {NULL, NULL}};
+
+static const luaL_Reg META[] = {
+  {"__len", queue_qsize}, {"__tostring", queue_tostring}, {"__gc", queue_gc}, {NULL, NULL}};
+
 void aq_open_queue(lua_State *L) {
-  static const luaL_Reg METHODS[] = {{"put", queue_put},
-                                     {"get", queue_get},
-                                     {"put_nowait", queue_put_nowait},
-                                     {"get_nowait", queue_get_nowait},
-                                     {"qsize", queue_qsize},
-                                     {"empty", queue_empty},
-                                     {"full", queue_full},
-                                     {"maxsize", queue_maxsize},
-                                     {"name", queue_name},
-                                     {"task_done", queue_task_done},
-                                     {"join", queue_join},
-                                     {"shutdown", queue_shutdown},
-                                     {"is_shutdown", queue_is_shutdown},
-                                     {"items", queue_items},
-                                     {NULL, NULL}};
-  static const luaL_Reg META[] = {
-    {"__len", queue_qsize}, {"__tostring", queue_tostring}, {"__gc", queue_gc}, {NULL, NULL}};
-  aq_push_class(L, "Queue", METHODS, META);
-  lua_pushvalue(L, -3);
-  lua_insert(L, -2);
-  lua_pushcclosure(L, queue_new, 2);
-  lua_setfield(L, -2, "Queue");
+  static const luaL_Reg CLASSES[] = {
+    {"Queue", queue_new}, {"LifoQueue", lifo_new}, {"PriorityQueue", priority_new}, {NULL, NULL}};
+  for (const luaL_Reg *class = CLASSES; class->name != NULL; class ++)
+    aq_set_class(L, class, METHODS, META);
 }

@@ -24,10 +24,10 @@ static int runtime_gc(lua_State *L) {
   return 0;
 }
 
-static void push_weak_table(lua_State *L) {
+static void push_weak_table(lua_State *L, const char *mode) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
+  lua_pushstring(L, mode);
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
 }
@@ -38,10 +38,12 @@ static void make_tables(lua_State *L) {
     lua_newtable(L);
     lua_setiuservalue(L, -2, PLAIN[i]);
   }
-  push_weak_table(L);
+  push_weak_table(L, "v");
   lua_setiuservalue(L, -2, AQ_UV_IDLE);
-  push_weak_table(L);
+  push_weak_table(L, "v");
   lua_setiuservalue(L, -2, AQ_UV_FAILED);
+  push_weak_table(L, "k");
+  lua_setiuservalue(L, -2, AQ_UV_WAITING);
 }
 
 static void make_loop(lua_State *L, struct aq_runtime *rt) {

@@ -32,27 +32,38 @@ enum {
   AQ_UV_FAILED,      /* number -> task that failed; weak */
   AQ_UV_REPORTS,     /* list of tasks to report in the next turn */
   AQ_UV_DEADLOCK,    /* text of the latest deadlock report */
+  AQ_UV_WAITING,     /* coroutines of the user's that a wait passed through; weak keys */
   AQ_UV_INTERNAL,    /* functions shared with the Lua layer */
   AQ_UV_COUNT = AQ_UV_INTERNAL
+};
+
+/* One resume of a user's coroutine that is under way; on the C stack (lcoroutine.c). */
+struct aq_level {
+  lua_State *resumer;
+  lua_State *resumed;
+  struct aq_level *outer; /* the resume that the resumer is in, or NULL */
 };
 
 struct aq_runtime {
   struct aq_loop *loop;
   lua_State *L;            /* the state that drives; the main one while nobody does */
   struct aq_task *current; /* the task being resumed, or NULL */
+  struct aq_level *level;  /* the innermost resume under way, or NULL */
   struct aq_shelf live;    /* slots of AQ_UV_LIVE */
   uint64_t next_task_id;   /* tasks made so far + 1 */
   uint64_t failures;       /* tasks failed so far: numbers AQ_UV_FAILED */
   uint64_t flushed;        /* of those, how many have been looked at when a run ended */
   uint32_t nidle;          /* entries of AQ_UV_IDLE, some of them collected */
   uint32_t nreports;       /* entries of AQ_UV_REPORTS */
+  uint32_t walk_epoch;     /* number of the latest search for a circle */
   uint32_t cancel_epoch;   /* number of the latest cancel operation */
   uint32_t next_scope;     /* scopes made so far + 1 (aq.run inside a task makes one) */
   size_t unhandled;        /* errors reported by the default report */
   void (*report)(void *ud, const char *text); /* the embedder's, or NULL: stderr */
   void *report_ud;
-  bool is_running;  /* aq_call is under way */
-  bool is_stopping; /* aq_stop was called: leave aq_call */
+  bool met_stranger; /* somebody but the scheduler resumed a coroutine that waits */
+  bool is_running;   /* aq_call is under way */
+  bool is_stopping;  /* aq_stop was called: leave aq_call */
 };
 
 /* Makes the runtime of this state and leaves its userdata on the stack. [-0, +1, m] */

@@ -31,14 +31,14 @@ static void copy_slots(lua_State *L, int from, int to, uint32_t capacity) {
 ** The new table has all of its slots in the array part, so that setting one never allocates.
 ** Making it may run a finalizer that uses this very shelf: the shelf is looked at afterwards.
 */
-void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, int owner, int uv) {
-  if (s->nfree > 0) return;
+void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, uint32_t n, int owner, int uv) {
+  if (s->nfree >= n) return;
   uint32_t capacity = s->capacity > 0 ? s->capacity * 2 : FIRST_CAPACITY;
   if (capacity > INT32_MAX) luaL_error(L, "too many values waiting");
   owner = lua_absindex(L, owner);
   int top = lua_gettop(L);
   lua_createtable(L, (int)capacity, 0);
-  if (s->nfree == 0 && s->capacity < capacity) {
+  if (s->nfree < n && s->capacity < capacity) {
     uint32_t *stack = resize(L, s->free, s->capacity, capacity);
     if (stack == NULL) luaL_error(L, "not enough memory");
     s->free = stack;

@@ -24,10 +24,11 @@ void aq_shelf_init(struct aq_shelf *s);
 void aq_shelf_free(lua_State *L, struct aq_shelf *s);
 
 /*
-** Makes sure that one slot is free. The table is user value `uv` of the userdata at `owner`; a
-** larger one takes its place there. Raises a memory error with nothing changed. [-0, +0, m]
+** Makes sure that `n` slots are free (at most 8). The table is user value `uv` of the userdata at
+** `owner`; a larger one takes its place there. Raises a memory error with nothing changed.
+** [-0, +0, m]
 */
-void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, int owner, int uv);
+void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, uint32_t n, int owner, int uv);
 
 /* Puts the value at `value` into the table at `table`; a slot must be free. [-0, +0, -] */
 uint32_t aq_shelf_put(lua_State *L, struct aq_shelf *s, int table, int value);

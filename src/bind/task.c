@@ -80,7 +80,21 @@ static int body_end(lua_State *L, int status, lua_KContext ctx) {
   return lua_yieldk(L, 0, 0, body_again);
 }
 
+/*
+** Somebody but the scheduler resumed this coroutine between two tasks, or before its first step:
+** what that one passed is dropped, and the coroutine rests as before.
+*/
+static int turn_away(lua_State *L, struct aq_runtime *rt) {
+  struct aq_future *f = aq_test_future(L, 1);
+  struct aq_task *t = f != NULL && f->class == aq_task_class ? (struct aq_task *)f : NULL;
+  lua_settop(L, t != NULL && t->co == L ? t->nstart : 0);
+  rt->met_stranger = true;
+  return lua_yieldk(L, 0, 0, body_again);
+}
+
 static int body(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime(L);
+  if (rt->current == NULL || rt->current->co != L) return turn_away(L, rt);
   int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, body_end);
   return body_end(L, status, 0);
 }
@@ -143,7 +157,7 @@ struct aq_task *aq_task_new(lua_State *L, struct aq_runtime *rt, int nargs) {
   luaL_checkstack(L, nargs + 8, "too many arguments");
   aq_runtime_push(L, rt);
   lua_insert(L, first); /* [first] runtime, [first + 1] function, ... */
-  aq_shelf_reserve(L, &rt->live, first, AQ_UV_LIVE);
+  aq_shelf_reserve(L, &rt->live, 1, first, AQ_UV_LIVE);
   lua_State *co = push_coroutine(L, rt, first);
   int thread = lua_gettop(L);
   if (!lua_checkstack(co, nargs + 8)) luaL_error(L, "too many arguments");
@@ -154,7 +168,8 @@ struct aq_task *aq_task_new(lua_State *L, struct aq_runtime *rt, int nargs) {
   lua_pushvalue(L, thread);
   lua_setiuservalue(L, -2, AQ_UV_VALUE); /* the coroutine, until the outcome takes its place */
   lua_remove(L, thread);
-  aq_shelf_reserve(L, &rt->live, first, AQ_UV_LIVE); /* a finalizer may have used what was free */
+  aq_shelf_reserve(L, &rt->live, 1, first,
+                   AQ_UV_LIVE); /* a finalizer may have used what was free */
   load(L, co, t, first + 1);
   lua_getiuservalue(L, first, AQ_UV_LIVE);
   t->future.live_slot = aq_shelf_put(L, &rt->live, -1, -2);
@@ -318,60 +333,106 @@ static bool push_library_name(lua_State *L) {
   return false;
 }
 
-/* The name of the C function between this wait and the task's bottom that cannot be suspended. */
-static const char *obstacle(lua_State *L) {
+/* Pushes the name of the C function in coroutine `co` that cannot be suspended, or nil. */
+static void push_obstacle(lua_State *L, lua_State *co) {
   lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Snf", &ar);
-    if (*ar.what == 'C' && lua_tocfunction(L, -1) != body) {
-      if (push_library_name(L)) return lua_tostring(L, -1);
-      if (ar.name != NULL && strcmp(ar.name, "pcall") != 0 && strcmp(ar.name, "xpcall") != 0)
-        return ar.name;
+  for (int level = co == L ? 1 : 0; lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "Snf", &ar);
+    lua_CFunction fn = lua_tocfunction(co, -1);
+    lua_xmove(co, L, 1);
+    if (*ar.what != 'C' || fn == body) {
+      lua_pop(L, 1);
+    } else if (push_library_name(L)) {
+      return;
+    } else if (ar.name != NULL && strcmp(ar.name, "pcall") != 0 && strcmp(ar.name, "xpcall") != 0) {
+      lua_pushstring(L, ar.name);
+      return;
     }
-    lua_settop(L, 0);
   }
-  return NULL;
+  lua_pushnil(L);
 }
 
-static void refuse_to_wait(lua_State *L, const struct aq_task *t) {
-  if (L != t->co) luaL_error(L, "cannot wait here: inside a coroutine of the task's own");
-  const char *name = obstacle(L);
-  if (name != NULL) luaL_error(L, "cannot wait here: inside %s, which cannot be suspended", name);
-  luaL_error(L, "cannot wait here: inside a function of C that cannot be suspended");
+bool aq_task_owns(lua_State *co) {
+  lua_Debug ar;
+  int level = 0;
+  while (lua_getstack(co, level, &ar)) level++;
+  if (level == 0 || !lua_checkstack(co, 1)) return false;
+  lua_getstack(co, level - 1, &ar);
+  lua_getinfo(co, "f", &ar);
+  bool owns = lua_tocfunction(co, -1) == body;
+  lua_pop(co, 1);
+  return owns;
+}
+
+static void refuse_to_wait(lua_State *L, lua_State *co) {
+  push_obstacle(L, co);
+  const char *name = lua_isnil(L, -1) ? "a function of C" : lua_tostring(L, -1);
+  luaL_error(L, "cannot wait here: inside %s, which cannot be suspended", name);
+}
+
+/* Each level from this coroutine down to the task's must be one that can be suspended. */
+static void check_levels(lua_State *L, const struct aq_task *t) {
+  lua_State *co = L;
+  const struct aq_level *level = t->future.rt->level;
+  for (;; co = level->resumer, level = level->outer) {
+    if (!lua_isyieldable(co)) refuse_to_wait(L, co);
+    if (co == t->co) return;
+    if (level == NULL || level->resumed != co)
+      luaL_error(L, "cannot wait here: inside a coroutine that aqlua did not see being resumed "
+                    "(aq.patch() lets waits pass through coroutine.wrap and resume)");
+  }
 }
 
 struct aq_task *aq_task_to_wait(lua_State *L) {
   struct aq_task *t = aq_task_running(L);
-  if (L != t->co || !lua_isyieldable(L)) refuse_to_wait(L, t);
+  if (L != t->co || !lua_isyieldable(L)) check_levels(L, t);
   if (aq_agenda_reserve(&t->future.rt->loop->agenda) != AQ_OK) luaL_error(L, "not enough memory");
   return t;
-}
-
-bool aq_task_is_interrupted(struct aq_task *t) {
-  if (t->requests == 0) return false;
-  if (!t->must_cancel && ++t->swallowed > PATIENCE && t->is_ending) t->is_stubborn = true;
-  t->must_cancel = false;
-  aq_waiter_ready(&t->waiter, AQ_CANCELLED);
-  return true;
 }
 
 /* Goes on after a wait. Whoever else resumes the coroutine finds it waiting as before. */
 static int wait_end(lua_State *L, int status, lua_KContext ctx) {
   struct aq_task *t = (struct aq_task *)ctx;
   (void)status;
-  if (t->future.rt->current != t) return lua_yieldk(L, 0, ctx, wait_end);
+  if (t->future.rt->current != t) {
+    t->future.rt->met_stranger = true;
+    return lua_yieldk(L, 0, ctx, wait_end);
+  }
   bool cancelled = t->must_cancel;
+  if (cancelled) t->was_delivered = true;
   t->must_cancel = false;
   t->awaiting = NULL;
   return t->wait->finish(L, t, cancelled);
 }
 
-int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+static int suspend(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
   t->wait = wait;
-  t->innermost = L;
   t->is_suspended = true;
   t->since_ns = t->future.rt->loop->agenda.now_ns;
   return lua_yieldk(L, 0, (lua_KContext)t, wait_end);
+}
+
+/* A cancelled task may not wait: it leaves what it has just entered. */
+static void interrupt(struct aq_task *t) {
+  if (!t->must_cancel && ++t->swallowed > PATIENCE && t->is_ending) t->is_stubborn = true;
+  t->must_cancel = false;
+  t->was_delivered = true;
+  if (!aq_waiter_abort(&t->waiter, AQ_CANCELLED)) t->waiter.status = AQ_CANCELLED;
+}
+
+int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+  t->innermost = L;
+  if (t->requests > 0) interrupt(t);
+  return suspend(L, t, wait);
+}
+
+int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f,
+                  const struct aq_wait *wait) {
+  t->innermost = L;
+  if (t->was_delivered) return aq_task_wait(L, t, wait);
+  t->awaiting = f;
+  if (t->must_cancel) aq_task_pass_on(L, t);
+  return suspend(L, t, wait);
 }
 
 int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status) {

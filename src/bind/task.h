@@ -6,9 +6,8 @@
 **
 ** A wait, as a leaf of the binding writes it:
 **
-**     struct aq_task *t = aq_task_to_wait(L);        may raise: no task, cannot suspend, no memory
-**     if (!aq_task_is_interrupted(t))                 cancelled before (T13): raises one hop later
-**       aq_queue_get_wait(queue, &t->waiter, when);   cannot raise
+**     struct aq_task *t = aq_task_to_wait(L);         may raise: no task, cannot suspend, no memory
+**     aq_queue_get_wait(queue, &t->waiter, when);      cannot raise
 **     return aq_task_wait(L, t, &GET);                 does not return; GET.finish goes on
 **
 ** Cancel. `requests` counts cancel() minus uncancel(); `must_cancel` says that the latest has not
@@ -42,6 +41,7 @@ struct aq_shield {
   struct aq_shield *outer; /* the next enclosing one, or NULL */
   uint32_t requests;       /* task->requests of the level outside this shield */
   bool must_cancel;        /* likewise */
+  bool was_delivered;      /* likewise */
 };
 
 struct aq_task {
@@ -61,6 +61,7 @@ struct aq_task {
   uint32_t scope;              /* 0, or of the aq.run inside a task it was created under */
   int nstart;                  /* values on co's stack for the first resume */
   bool must_cancel : 1;        /* a cancel has not been delivered */
+  bool was_delivered : 1;      /* one of the cancels outstanding has been */
   bool has_started : 1;        /* the first step was taken */
   bool is_suspended : 1;       /* in aq_task_wait (else a yield was not ours) */
   bool has_ended : 1;          /* the body is over, its outcome stored */
@@ -80,22 +81,28 @@ struct aq_task *aq_check_task(lua_State *L, int idx);
 /* Pushes the Task of a task that is not done. [-0, +1, -] */
 void aq_task_push(lua_State *L, struct aq_task *t);
 
+/* True if this suspended coroutine is at the bottom of a task, or rests for the next one. */
+bool aq_task_owns(lua_State *co);
+
 /* The running task, ready to wait: raises if there is none or if it cannot suspend here. */
 struct aq_task *aq_task_to_wait(lua_State *L);
 
 /* The running task for a call that waits only at times (Q5): raises if there is none. */
 struct aq_task *aq_task_running(lua_State *L);
 
-/* True if a delivered cancel is outstanding: the task is ready with AQ_CANCELLED and must not
-** enter anything. */
-bool aq_task_is_interrupted(struct aq_task *t);
-
-/* Awaits `f`, which is pending, in place of entering something: cancels are passed on to it. */
-void aq_task_enter_future(lua_State *L, struct aq_task *t, struct aq_future *f,
-                          uint64_t deadline_ns);
-
-/* Suspends; the last statement of a C function. `wait` is static. */
+/*
+** Suspends the task, whose waiter has entered something or is ready; the last statement of a C
+** function. If a cancel is outstanding, the waiter leaves again and the wait ends cancelled in the
+** next turn (T13). `wait` is static.
+*/
 int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
+
+/* The same for awaiting `f`, which the waiter has entered: a cancel that the task has not seen yet
+** is passed on to `f` instead (T4). */
+int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f, const struct aq_wait *wait);
+
+/* Delivers the cancel outstanding to what `t` awaits. [-0, +0, -] */
+void aq_task_pass_on(lua_State *L, struct aq_task *t);
 
 /* Raises how a wait ended, CancelledError with its message; never returns. */
 int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status);
@@ -111,6 +118,12 @@ uint32_t aq_task_uncancel(struct aq_task *t);
 
 /* Requests outstanding, those put aside by shields included. */
 uint32_t aq_task_cancelling(const struct aq_task *t);
+
+/* Puts a shield over `t`; `s` must stay until it is lowered, which the newest must be first. */
+void aq_shield_raise(struct aq_shield *s, struct aq_task *t);
+
+/* Takes the shield off: what came meanwhile is outstanding again. */
+void aq_shield_lower(struct aq_shield *s, struct aq_task *t);
 
 /* Ends a suspended task by force, as cancelled: its <close> variables run, and cannot wait. */
 void aq_task_close(lua_State *L, struct aq_task *t);

@@ -1,5 +1,5 @@
 /*
-** order.c - the ring of items.
+** order.c - the ring of items, and the way to the sorted list.
 */
 #include "order.h"
 
@@ -9,10 +9,12 @@ enum { FIRST_CAPACITY = 8, SHRINK_FLOOR = 1024 };
 
 void aq_order_init(struct aq_order *o, enum aq_order_kind kind, struct aq_alloc alloc) {
   *o = (struct aq_order){.kind = kind, .alloc = alloc};
+  aq_sorted_init(&o->sorted, alloc);
 }
 
 void aq_order_free(struct aq_order *o) {
   aq_free(&o->alloc, o->items, o->capacity * sizeof *o->items);
+  aq_sorted_free(&o->sorted);
   o->items = NULL;
   o->capacity = o->head = o->count = 0;
 }
@@ -30,6 +32,7 @@ static enum aq_status resize(struct aq_order *o, size_t capacity) {
 }
 
 enum aq_status aq_order_reserve(struct aq_order *o, size_t count) {
+  if (o->kind == AQ_PRIORITY) return aq_sorted_reserve(&o->sorted);
   if (count <= o->capacity) return AQ_OK;
   size_t capacity = o->capacity > 0 ? o->capacity : FIRST_CAPACITY;
   while (capacity < count) capacity *= 2;
@@ -37,6 +40,11 @@ enum aq_status aq_order_reserve(struct aq_order *o, size_t count) {
 }
 
 void aq_order_push(struct aq_order *o, struct aq_item item) {
+  if (o->kind == AQ_PRIORITY) {
+    aq_sorted_put(&o->sorted, o->place, item);
+    o->count++;
+    return;
+  }
   assert(o->count < o->capacity);
   o->items[(o->head + o->count++) & (o->capacity - 1)] = item;
 }
@@ -45,6 +53,7 @@ struct aq_item aq_order_pop(struct aq_order *o) {
   assert(o->count > 0);
   size_t mask = o->capacity - 1;
   o->count--;
+  if (o->kind == AQ_PRIORITY) return aq_sorted_take(&o->sorted);
   if (o->kind == AQ_LIFO) return o->items[(o->head + o->count) & mask];
   struct aq_item item = o->items[o->head];
   o->head = (o->head + 1) & mask;

@@ -16,9 +16,9 @@
 **     I3  a joiner waits          =>  unfinished > 0
 **     I4  each item is exactly one of: stored, returned by a get, handed out by discard
 **
-** Shutdown voids promises (a promised putter raises, S7). It leaves claims (S9), unless it
-** discards the items: then claims are voided too, and a voided getter learns it from claimed = 0,
-** since a queue that is shut down and empty never gives a new claim.
+** After a shutdown a promised putter raises (S7), and a claim is good (S9) unless the items were
+** discarded: then the claims are void, and a getter learns it from claimed = 0, since a queue that
+** is shut down and empty never gives a new claim.
 */
 #include "queue.h"
 
@@ -50,29 +50,19 @@ void aq_queue_check(const struct aq_queue *q) {
   held = held && !(putter_waits && (!aq_queue_is_full(q) || q->is_shutdown));
   held = held && !(!aq_list_alone(&q->joiners) && q->unfinished == 0);
   held = held && (q->maxsize == 0 || q->order.count + q->promised <= q->maxsize);
-  held = held && q->order.count + q->promised <= q->order.capacity;
+  held =
+    held && (q->order.kind == AQ_PRIORITY || q->order.count + q->promised <= q->order.capacity);
   if (!held) abort();
-}
-
-/* Wakes the one who waits longest in `room`; false if nobody waits. */
-static bool wake_first(struct aq_list *room) {
-  if (aq_list_alone(room)) return false;
-  return aq_waiter_settle(AQ_CONTAINER(room->next, struct aq_waiter, link), AQ_OK);
-}
-
-static void wake_all(struct aq_list *room, enum aq_status status) {
-  while (!aq_list_alone(room))
-    aq_waiter_settle(AQ_CONTAINER(room->next, struct aq_waiter, link), status);
 }
 
 /* An item has become free: it is claimed for the next getter. */
 static void offer_item(struct aq_queue *q) {
-  if (wake_first(&q->getters)) q->claimed++;
+  if (aq_room_wake_first(&q->getters)) q->claimed++;
 }
 
 /* A slot has become free: it is promised to the next putter. */
 static void offer_slot(struct aq_queue *q) {
-  if (wake_first(&q->putters)) q->promised++;
+  if (aq_room_wake_first(&q->putters)) q->promised++;
 }
 
 enum aq_status aq_queue_reserve(struct aq_queue *q) {
@@ -108,10 +98,11 @@ void aq_queue_put_wait(struct aq_queue *q, struct aq_waiter *w, uint64_t deadlin
 enum aq_status aq_queue_put_end(struct aq_queue *q, struct aq_waiter *w, bool cancelled,
                                 struct aq_item item) {
   enum aq_status status = w->status;
-  if (status == AQ_OK && q->is_shutdown) status = AQ_SHUTDOWN;
   if (status == AQ_OK) {
     q->promised--;
-    if (cancelled)
+    if (q->is_shutdown)
+      status = AQ_SHUTDOWN;
+    else if (cancelled)
       offer_slot(q);
     else
       store(q, item);
@@ -157,7 +148,7 @@ enum aq_status aq_queue_get_end(struct aq_queue *q, struct aq_waiter *w, bool ca
 
 enum aq_status aq_queue_done(struct aq_queue *q) {
   if (q->unfinished == 0) return AQ_OVERDONE;
-  if (--q->unfinished == 0) wake_all(&q->joiners, AQ_OK);
+  if (--q->unfinished == 0) aq_room_wake_all(&q->joiners, AQ_OK);
   CHECK(q);
   return AQ_OK;
 }
@@ -169,9 +160,8 @@ void aq_queue_join_wait(struct aq_queue *q, struct aq_waiter *w, uint64_t deadli
 
 void aq_queue_shutdown(struct aq_queue *q) {
   q->is_shutdown = true;
-  q->promised = 0;
-  wake_all(&q->getters, AQ_SHUTDOWN);
-  wake_all(&q->putters, AQ_SHUTDOWN);
+  aq_room_wake_all(&q->getters, AQ_SHUTDOWN);
+  aq_room_wake_all(&q->putters, AQ_SHUTDOWN);
   CHECK(q);
 }
 
@@ -185,6 +175,6 @@ bool aq_queue_discard(struct aq_queue *q, struct aq_item *item) {
 void aq_queue_shutdown_now(struct aq_queue *q) {
   assert(q->order.count == 0);
   q->claimed = 0;
-  if (q->unfinished == 0) wake_all(&q->joiners, AQ_OK);
+  if (q->unfinished == 0) aq_room_wake_all(&q->joiners, AQ_OK);
   aq_queue_shutdown(q);
 }

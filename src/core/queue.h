@@ -53,7 +53,8 @@ static inline bool aq_queue_is_full(const struct aq_queue *q) {
 
 /*
 ** Makes room so that one more put can be stored without allocating. AQ_OK, or AQ_NOMEM with
-** nothing changed. Every put_now needs one before; a put_wait does not (its slot comes from a get).
+** nothing changed. Every put_now needs one before, and by priority every put_end that stores; else a
+** put that has waited does not (its slot comes from a get). By priority, order.place is set as well.
 */
 enum aq_status aq_queue_reserve(struct aq_queue *q);
 

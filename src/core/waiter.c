@@ -29,6 +29,7 @@ void aq_deadline_init(struct aq_deadline *d, void (*fire)(struct aq_deadline *d)
 
 void aq_deadline_arm(struct aq_agenda *a, struct aq_deadline *d, uint64_t when_ns) {
   assert(!aq_heap_holds(&d->node));
+  if (when_ns < a->now_ns) when_ns = a->now_ns; /* else it would stand before those already due */
   aq_heap_push(&a->deadlines, &d->node, when_ns);
 }
 
@@ -76,6 +77,7 @@ void aq_waiter_init(struct aq_waiter *w, struct aq_agenda *a, void (*wake)(struc
   aq_deadline_init(&w->deadline, expire);
   w->agenda = a;
   w->wake = wake;
+  w->thing = NULL;
   w->leave = NULL;
   w->state = AQ_IDLE;
   w->status = AQ_OK;
@@ -113,16 +115,27 @@ bool aq_waiter_settle(struct aq_waiter *w, enum aq_status status) {
 
 bool aq_waiter_abort(struct aq_waiter *w, enum aq_status status) {
   if (w->state != AQ_WAITING) return false;
-  stop_waiting(w);
   if (w->leave != NULL) w->leave(w);
+  stop_waiting(w);
   aq_waiter_ready(w, status);
   return true;
 }
 
+size_t aq_room_count(const struct aq_list *room) {
+  size_t n = 0;
+  for (const struct aq_list *node = room->next; node != room; node = node->next) n++;
+  return n;
+}
+
+void aq_room_wake_all(struct aq_list *room, enum aq_status status) {
+  while (!aq_list_alone(room))
+    aq_waiter_settle(AQ_CONTAINER(room->next, struct aq_waiter, link), status);
+}
+
 void aq_waiter_drop(struct aq_waiter *w) {
   if (w->state == AQ_WAITING) {
-    stop_waiting(w);
     if (w->leave != NULL) w->leave(w);
+    stop_waiting(w);
   }
   aq_list_unlink(&w->link);
   w->state = AQ_IDLE;

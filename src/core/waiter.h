@@ -53,7 +53,8 @@ struct aq_waiter {
   struct aq_deadline deadline;        /* armed only while WAITING */
   struct aq_agenda *agenda;           /* where it becomes ready */
   void (*wake)(struct aq_waiter *w);  /* faces the party; the waiter is IDLE again */
-  void (*leave)(struct aq_waiter *w); /* faces the thing: the wait is broken off; may be NULL */
+  void *thing;                        /* what leave needs to know of it; set by who sets leave */
+  void (*leave)(struct aq_waiter *w); /* faces the thing: about to leave the room; may be NULL */
   enum aq_waiter_state state : 8;
   enum aq_status status : 8; /* how the wait ended; valid from READY on */
 };
@@ -103,6 +104,18 @@ bool aq_waiter_settle(struct aq_waiter *w, enum aq_status status);
 
 /* WAITING -> READY, called by anybody else: the thing is told through `leave`. As settle else. */
 bool aq_waiter_abort(struct aq_waiter *w, enum aq_status status);
+
+/* A room: settles the one who has waited longest; false if nobody waits. */
+static inline bool aq_room_wake_first(struct aq_list *room) {
+  if (aq_list_alone(room)) return false;
+  return aq_waiter_settle(AQ_CONTAINER(room->next, struct aq_waiter, link), AQ_OK);
+}
+
+/* A room: how many wait in it, by walking along them. */
+size_t aq_room_count(const struct aq_list *room);
+
+/* A room: settles all, in the order they came. */
+void aq_room_wake_all(struct aq_list *room, enum aq_status status);
 
 /* Any state -> IDLE without a wake; the thing is told if it was WAITING. */
 void aq_waiter_drop(struct aq_waiter *w);

@@ -1,0 +1,185 @@
+/*
+** items.c - packing, unpacking and comparing.
+*/
+#include "items.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+/* Tags of items. Those of the types that fit into the bits are the type's own number. */
+enum {
+  TAG_FLOAT = LUA_NUMTYPES, /* bits: a float's */
+  TAG_SHELVED,              /* bits: slot of the value */
+  TAG_PAIR                  /* bits: slot of the value, and above it the slot of the key */
+};
+
+enum { SHELF_KEEP = 1024 }; /* slots an empty shelf may keep */
+
+static bool must_shelve(int type) {
+  return type != LUA_TNUMBER && type != LUA_TNIL && type != LUA_TBOOLEAN &&
+         type != LUA_TLIGHTUSERDATA;
+}
+
+void aq_items_make_room(lua_State *L, struct aq_items *items) {
+  if (must_shelve(lua_type(L, 2))) aq_shelf_reserve(L, &items->shelf, 2, 1, AQ_UV_SHELF);
+}
+
+static uint32_t shelve(lua_State *L, struct aq_items *items, int idx) {
+  lua_getiuservalue(L, 1, AQ_UV_SHELF);
+  uint32_t slot = aq_shelf_put(L, &items->shelf, -1, idx);
+  lua_pop(L, 1);
+  return slot;
+}
+
+static struct aq_item pack_number(lua_State *L) {
+  if (lua_isinteger(L, 2)) return (struct aq_item){(uint64_t)lua_tointeger(L, 2), LUA_TNUMBER};
+  struct aq_item item = {0, TAG_FLOAT};
+  lua_Number n = lua_tonumber(L, 2);
+  memcpy(&item.bits, &n, sizeof n);
+  return item;
+}
+
+/* Whether the value at 2 is ordered by something else than itself. */
+static bool has_other_key(lua_State *L, const struct aq_items *items) {
+  return items->has_keys && !lua_rawequal(L, 2, 3);
+}
+
+struct aq_item aq_items_pack(lua_State *L, struct aq_items *items) {
+  int type = lua_type(L, 2);
+  if (type == LUA_TNUMBER) return pack_number(L);
+  if (must_shelve(type)) {
+    uint64_t slot = shelve(L, items, 2);
+    if (!has_other_key(L, items)) return (struct aq_item){slot, TAG_SHELVED};
+    return (struct aq_item){(uint64_t)shelve(L, items, 3) << 32 | slot, TAG_PAIR};
+  }
+  if (type == LUA_TBOOLEAN) return (struct aq_item){(uint64_t)lua_toboolean(L, 2), LUA_TBOOLEAN};
+  return (struct aq_item){(uint64_t)(uintptr_t)lua_touserdata(L, 2), (uint64_t)type};
+}
+
+struct aq_item aq_items_shelved(lua_State *L, struct aq_items *items, uint64_t bits) {
+  return (struct aq_item){bits, has_other_key(L, items) ? TAG_PAIR : TAG_SHELVED};
+}
+
+bool aq_items_is_shelved(struct aq_item item) {
+  return item.tag == TAG_SHELVED || item.tag == TAG_PAIR;
+}
+
+/* Pushes the value of an item that the kernel holds in full. */
+static void push_held(lua_State *L, struct aq_item item) {
+  lua_Number n;
+  switch (item.tag) {
+    case LUA_TNUMBER: lua_pushinteger(L, (lua_Integer)item.bits); break;
+    case LUA_TBOOLEAN: lua_pushboolean(L, (int)item.bits); break;
+    case LUA_TLIGHTUSERDATA: lua_pushlightuserdata(L, (void *)(uintptr_t)item.bits); break;
+    case TAG_FLOAT:
+      memcpy(&n, &item.bits, sizeof n);
+      lua_pushnumber(L, n);
+      break;
+    default: lua_pushnil(L);
+  }
+}
+
+/* A large shelf that has become empty is given up: its table goes to the collector. */
+static void trim_shelf(lua_State *L, struct aq_items *items) {
+  if (items->shelf.capacity <= SHELF_KEEP || !aq_shelf_is_empty(&items->shelf)) return;
+  aq_shelf_free(L, &items->shelf);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, AQ_UV_SHELF);
+}
+
+int aq_items_push(lua_State *L, struct aq_items *items, struct aq_item item) {
+  if (!aq_items_is_shelved(item)) {
+    push_held(L, item);
+    return 1;
+  }
+  lua_getiuservalue(L, 1, AQ_UV_SHELF);
+  aq_shelf_take(L, &items->shelf, -1, (uint32_t)item.bits);
+  if (item.tag == TAG_PAIR) {
+    aq_shelf_take(L, &items->shelf, -2, (uint32_t)(item.bits >> 32));
+    lua_pop(L, 1);
+  }
+  lua_remove(L, -2);
+  trim_shelf(L, items);
+  return 1;
+}
+
+int aq_items_peek(lua_State *L, struct aq_item item) {
+  if (!aq_items_is_shelved(item)) {
+    push_held(L, item);
+    return 1;
+  }
+  lua_getiuservalue(L, 1, AQ_UV_SHELF);
+  lua_rawgeti(L, -1, (lua_Integer)(uint32_t)item.bits);
+  lua_remove(L, -2);
+  return 1;
+}
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* The kind of the value at `idx` as a key; false if it cannot be one. */
+static bool kind_of_key(lua_State *L, int idx, enum aq_key_kind *kind) {
+  int type = lua_type(L, idx);
+  if (type == LUA_TNUMBER) {
+    *kind = AQ_KEY_NUMBER;
+    return lua_compare(L, idx, idx, LUA_OPEQ); /* not so for NaN */
+  }
+  *kind = type == LUA_TSTRING ? AQ_KEY_STRING : AQ_KEY_OBJECT;
+  if (type == LUA_TSTRING) return true;
+  if (luaL_getmetafield(L, idx, "__lt") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+void aq_items_push_key(lua_State *L) {
+  enum aq_key_kind kind;
+  lua_pushvalue(L, 2);
+  if (kind_of_key(L, -1, &kind)) return;
+  if (lua_type(L, 2) == LUA_TTABLE) {
+    lua_rawgeti(L, 2, 1);
+    lua_replace(L, -2);
+    if (kind_of_key(L, lua_gettop(L), &kind)) return;
+  }
+  luaL_argerror(L, 2,
+                "number, string, value with __lt, or table with one of these at [1] expected "
+                "(and no NaN)");
+}
+
+struct search {
+  lua_State *L;    /* key at 3; shelf on its top */
+  lua_Integer key; /* the key, if it is an integer */
+  bool is_integer;
+};
+
+/* Pushes the key of an item in the queue; the shelf is on top. */
+static void push_key_of(lua_State *L, struct aq_item item) {
+  if (item.tag == TAG_PAIR)
+    lua_rawgeti(L, -1, (lua_Integer)(item.bits >> 32));
+  else if (item.tag == TAG_SHELVED)
+    lua_rawgeti(L, -1, (lua_Integer)item.bits);
+  else
+    push_held(L, item);
+}
+
+static bool is_before(void *ctx, struct aq_item other) {
+  struct search *s = ctx;
+  if (s->is_integer && other.tag == LUA_TNUMBER) return s->key < (lua_Integer)other.bits;
+  push_key_of(s->L, other);
+  bool before = lua_compare(s->L, 3, -1, LUA_OPLT);
+  lua_pop(s->L, 1);
+  return before;
+}
+
+const char *aq_items_find_place(lua_State *L, struct aq_items *items, struct aq_order *order) {
+  enum aq_key_kind kind;
+  kind_of_key(L, 3, &kind);
+  if (order->count > 0 && kind != items->key_kind)
+    return "the queue's items have keys of another kind";
+  lua_getiuservalue(L, 1, AQ_UV_SHELF);
+  struct search s = {.L = L, .is_integer = lua_isinteger(L, 3)};
+  if (s.is_integer) s.key = lua_tointeger(L, 3);
+  bool found = aq_sorted_find(&order->sorted, is_before, &s, &order->place);
+  lua_pop(L, 1);
+  if (!found) return "the queue was changed by a comparison";
+  items->key_kind = kind;
+  return NULL;
+}

@@ -1,0 +1,62 @@
+/*
+** items.h - Lua values as the kernel's items, and the keys they are ordered by.
+**
+** Integers, floats, booleans, nil and light userdata travel inside the kernel's 16 bytes; any
+** other value rests on the queue's own shelf and its slot number travels. The shelf is a user value
+** of the queue, so a queue that holds itself can be collected.
+**
+** In a priority queue each item has a key, fixed when it is put: the value itself if it has __lt,
+** or is a number or a string; else the table's [1]. A key that is not the value itself rests on the
+** shelf beside it (V1, V3, V4).
+**
+** All functions expect the queue at stack index 1, the value to put at 2, and in a priority queue
+** its key at 3.
+*/
+#ifndef AQ_ITEMS_H
+#define AQ_ITEMS_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "core/order.h"
+#include "shelf.h"
+
+enum { AQ_UV_SHELF = 1 }; /* user value of a queue */
+
+enum aq_key_kind { AQ_KEY_NUMBER, AQ_KEY_STRING, AQ_KEY_OBJECT };
+
+struct aq_items {
+  struct aq_shelf shelf;     /* slots for the values the kernel cannot hold */
+  enum aq_key_kind key_kind; /* of all keys in the queue, while there are any */
+  bool has_keys;             /* a priority queue's */
+};
+
+/* Makes sure that the value at 2 can be shelved, if it has to be. May run a finalizer, and that may
+** use this very queue: comes before anything is looked at. [-0, +0, m] */
+void aq_items_make_room(lua_State *L, struct aq_items *items);
+
+/* The value at 2 as an item, shelved if it has to be. After make_room. [-0, +0, -] */
+struct aq_item aq_items_pack(lua_State *L, struct aq_items *items);
+
+/* Pushes the value of an item that has left the queue, and forgets it. [-0, +1, -] */
+int aq_items_push(lua_State *L, struct aq_items *items, struct aq_item item);
+
+/* Pushes the value of an item that stays in the queue. [-0, +1, -] */
+int aq_items_peek(lua_State *L, struct aq_item item);
+
+/* The packed item of the value at 2 again, from its bits: it was shelved. */
+struct aq_item aq_items_shelved(lua_State *L, struct aq_items *items, uint64_t bits);
+
+/* Whether a packed item has something on the shelf. */
+bool aq_items_is_shelved(struct aq_item item);
+
+/* Pushes the key of the value at 2; raises if it has none. [-0, +1, v] */
+void aq_items_push_key(lua_State *L);
+
+/*
+** Finds the place of the key at 3 in the order and sets it there for the push that follows. Runs
+** __lt, which may raise: then nothing has changed. Returns NULL, or what is wrong. [-0, +0, e]
+*/
+const char *aq_items_find_place(lua_State *L, struct aq_items *items, struct aq_order *order);
+
+#endif

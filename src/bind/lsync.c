@@ -1,0 +1,210 @@
+/*
+** lsync.c - the Lua classes Event, Lock, Semaphore and BoundedSemaphore.
+*/
+#include <lauxlib.h>
+
+#include "core/sync.h"
+#include "error.h"
+#include "leaves.h"
+#include "task.h"
+
+/* acquire and wait return true, as asyncio's do. */
+static int succeed(lua_State *L) {
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* ---- Event ----------------------------------------------------------------------------------- */
+
+static const char EVENT_CLASS[] = "Event"; /* its address is the class */
+
+struct event {
+  const void *class;
+  struct aq_event event;
+};
+
+static struct aq_event *check_event(lua_State *L) {
+  struct event *e = lua_touserdata(L, 1);
+  if (e == NULL || lua_rawlen(L, 1) < sizeof *e || e->class != EVENT_CLASS)
+    luaL_typeerror(L, 1, "Event");
+  return &e->event;
+}
+
+static int event_set(lua_State *L) {
+  aq_event_set(check_event(L));
+  return 0;
+}
+
+static int event_clear(lua_State *L) {
+  check_event(L)->is_set = false;
+  return 0;
+}
+
+static int event_is_set(lua_State *L) {
+  lua_pushboolean(L, check_event(L)->is_set);
+  return 1;
+}
+
+static int wait_finish(lua_State *L, struct aq_task *t, bool cancelled) {
+  enum aq_status status = cancelled ? AQ_CANCELLED : t->waiter.status;
+  return status == AQ_OK ? succeed(L) : aq_task_raise(L, t, status);
+}
+
+static const struct aq_wait WAIT = {"wait", wait_finish};
+
+static int event_wait(lua_State *L) {
+  struct aq_event *e = check_event(L);
+  aq_task_running(L);
+  uint64_t timeout_ns = aq_check_timeout(L, 2);
+  if (e->is_set) return succeed(L);
+  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  struct aq_task *t = aq_task_to_wait(L);
+  aq_waiter_enter(&t->waiter, &e->waiters, NULL, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  return aq_task_wait(L, t, &WAIT);
+}
+
+static int event_tostring(lua_State *L) {
+  struct aq_event *e = check_event(L);
+  lua_pushfstring(L, "Event %p (%s, %I waiting)", (void *)e, e->is_set ? "set" : "not set",
+                  (LUAI_UACINT)aq_room_count(&e->waiters));
+  return 1;
+}
+
+/* aq.Event(). Upvalues: the runtime, the metatable. */
+static int event_new(lua_State *L) {
+  struct event *e = lua_newuserdatauv(L, sizeof *e, 0);
+  e->class = EVENT_CLASS;
+  aq_event_init(&e->event);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* ---- Lock, Semaphore, BoundedSemaphore ------------------------------------------------------- */
+
+static const char SEMAPHORE_CLASS[] = "Semaphore"; /* its address is the class of all three */
+
+enum kind { LOCK, SEMAPHORE, BOUNDED };
+
+struct semaphore {
+  const void *class;
+  struct aq_semaphore semaphore;
+  size_t bound; /* BOUNDED: the permits there are in all */
+  enum kind kind;
+};
+
+static const char *const NAMES[] = {"Lock", "Semaphore", "BoundedSemaphore"};
+
+static struct semaphore *check_semaphore(lua_State *L) {
+  struct semaphore *s = lua_touserdata(L, 1);
+  if (s == NULL || lua_rawlen(L, 1) < sizeof *s || s->class != SEMAPHORE_CLASS)
+    luaL_typeerror(L, 1, "Lock or Semaphore");
+  return s;
+}
+
+static int acquire_finish(lua_State *L, struct aq_task *t, bool cancelled) {
+  struct semaphore *s = lua_touserdata(L, 1);
+  enum aq_status status = aq_semaphore_acquire_end(&s->semaphore, &t->waiter, cancelled);
+  return status == AQ_OK ? succeed(L) : aq_task_raise(L, t, status);
+}
+
+static const struct aq_wait ACQUIRE = {"acquire", acquire_finish};
+
+static int semaphore_acquire(lua_State *L) {
+  struct semaphore *s = check_semaphore(L);
+  aq_task_running(L);
+  uint64_t timeout_ns = aq_check_timeout(L, 2);
+  if (aq_semaphore_acquire_now(&s->semaphore)) return succeed(L);
+  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  struct aq_task *t = aq_task_to_wait(L);
+  aq_semaphore_acquire_wait(&s->semaphore, &t->waiter,
+                            aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  return aq_task_wait(L, t, &ACQUIRE);
+}
+
+/* A lock that was handed to a waiter is nobody's until that one runs: asyncio's answer (H21). */
+static bool is_held(const struct semaphore *s) {
+  return s->semaphore.value == 0 && s->semaphore.woken == 0;
+}
+
+static bool may_release(const struct semaphore *s) {
+  if (s->kind == LOCK) return is_held(s);
+  return s->kind == SEMAPHORE || s->semaphore.value < s->bound;
+}
+
+static int semaphore_release(lua_State *L) {
+  struct semaphore *s = check_semaphore(L);
+  if (!may_release(s))
+    return luaL_error(L, s->kind == LOCK ? "release: the lock is not held"
+                                         : "release: called more often than acquire");
+  aq_semaphore_release(&s->semaphore);
+  return 0;
+}
+
+static int semaphore_locked(lua_State *L) {
+  const struct semaphore *s = check_semaphore(L);
+  lua_pushboolean(L, s->kind == LOCK ? is_held(s) : aq_semaphore_is_locked(&s->semaphore));
+  return 1;
+}
+
+static int semaphore_tostring(lua_State *L) {
+  const struct semaphore *s = check_semaphore(L);
+  if (s->kind == LOCK)
+    lua_pushfstring(L, "Lock %p (%s", (const void *)s, is_held(s) ? "held" : "not held");
+  else
+    lua_pushfstring(L, "%s %p (value %I", NAMES[s->kind], (const void *)s,
+                    (LUAI_UACINT)s->semaphore.value);
+  lua_pushfstring(L, "%s, %I waiting)", lua_tostring(L, -1),
+                  (LUAI_UACINT)aq_room_count(&s->semaphore.waiters));
+  return 1;
+}
+
+static int push_semaphore(lua_State *L, enum kind kind, size_t value) {
+  struct semaphore *s = lua_newuserdatauv(L, sizeof *s, 0);
+  s->class = SEMAPHORE_CLASS;
+  if (kind == LOCK)
+    aq_lock_init(&s->semaphore);
+  else
+    aq_semaphore_init(&s->semaphore, value);
+  s->bound = value;
+  s->kind = kind;
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* The number of permits at 1: 1 for nil, as with asyncio. */
+static size_t check_permits(lua_State *L) {
+  if (!lua_isnoneornil(L, 1) && lua_type(L, 1) != LUA_TNUMBER) luaL_typeerror(L, 1, "integer");
+  lua_Integer value = luaL_optinteger(L, 1, 1);
+  luaL_argcheck(L, value >= 0, 1, "number of permits expected, got a negative one");
+  return (size_t)value;
+}
+
+static int lock_new(lua_State *L) { return push_semaphore(L, LOCK, 1); }
+
+static int semaphore_new(lua_State *L) { return push_semaphore(L, SEMAPHORE, check_permits(L)); }
+
+static int bounded_new(lua_State *L) { return push_semaphore(L, BOUNDED, check_permits(L)); }
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+void aq_open_sync(lua_State *L) {
+  static const luaL_Reg EVENT[] = {{"set", event_set},
+                                   {"clear", event_clear},
+                                   {"is_set", event_is_set},
+                                   {"wait", event_wait},
+                                   {NULL, NULL}};
+  static const luaL_Reg EVENT_META[] = {{"__tostring", event_tostring}, {NULL, NULL}};
+  static const luaL_Reg METHODS[] = {{"acquire", semaphore_acquire},
+                                     {"release", semaphore_release},
+                                     {"locked", semaphore_locked},
+                                     {NULL, NULL}};
+  static const luaL_Reg META[] = {{"__tostring", semaphore_tostring}, {NULL, NULL}};
+  static const luaL_Reg CONSTRUCTORS[] = {
+    {"Lock", lock_new}, {"Semaphore", semaphore_new}, {"BoundedSemaphore", bounded_new}};
+  static const luaL_Reg EVENT_CONSTRUCTOR = {"Event", event_new};
+  aq_set_class(L, &EVENT_CONSTRUCTOR, EVENT, EVENT_META);
+  for (size_t i = 0; i < sizeof CONSTRUCTORS / sizeof *CONSTRUCTORS; i++)
+    aq_set_class(L, &CONSTRUCTORS[i], METHODS, META);
+}
