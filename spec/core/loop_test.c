@@ -1,6 +1,8 @@
 /*
 ** loop_test.c - steps, the two clocks, and somebody else's uv loop.
 */
+#include <sys/resource.h>
+
 #include "check.h"
 #include "core/loop.h"
 #include "memory.h"
@@ -76,7 +78,7 @@ static void start_handle(uint64_t ms) {
   uv_timer_start(&handle, on_handle, ms, 0);
 }
 
-/* --- a loop of its own ------------------------------------------------------------------------- */
+/* --- a loop of its own ------------------------------------------------------------------------ */
 
 TEST(a_step_is_refused_when_nothing_can_happen) {
   open_loop(NULL);
@@ -201,6 +203,34 @@ TEST(out_of_memory_makes_no_loop) {
   CHECK(memory_is_clean(&memory));
 }
 
+/* The descriptors in use stay open; the next one is refused. */
+TEST(a_system_that_refuses_a_uv_loop_is_out_of_memory) {
+  struct aq_loop *none = NULL;
+  struct rlimit before, nothing;
+  memory = (struct memory){0};
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  nothing = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &nothing), 0);
+  CHECK_EQ(aq_loop_new(&none, NULL, memory_alloc(&memory)), AQ_NOMEM);
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  CHECK(none == NULL);
+  CHECK(memory_is_clean(&memory));
+}
+
+TEST(a_deadline_that_is_no_longer_wanted_keeps_nothing_alive) {
+  open_loop(NULL);
+  sleep_until(&b, aq_loop_deadline(loop, HOUR));
+  aq_waiter_enter(&a.waiter, NULL, NULL, AQ_NEVER);
+  start_handle(1);
+  while (a.wakes == 0)
+    if (!CHECK(aq_loop_step(loop))) break;
+  aq_waiter_drop(&b.waiter);
+  while (uv_is_closing((uv_handle_t *)&handle) && aq_loop_step(loop)) continue;
+  CHECK(!uv_loop_alive(loop->uv));
+  CHECK(!aq_loop_step(loop));
+  close_loop();
+}
+
 TEST(free_forgets_those_who_still_wait) {
   open_loop(NULL);
   sleep_until(&a, aq_loop_deadline(loop, HOUR));
@@ -219,7 +249,7 @@ TEST(a_hundred_loops_leave_nothing_behind) {
   }
 }
 
-/* --- the virtual clock ------------------------------------------------------------------------- */
+/* --- the virtual clock ------------------------------------------------------------------------ */
 
 TEST(O4_the_virtual_clock_jumps_to_the_next_deadline) {
   open_loop(NULL);
@@ -303,7 +333,7 @@ TEST(O4_switching_the_virtual_clock_on_twice_keeps_its_time) {
   close_loop();
 }
 
-/* --- the embedder's loop ----------------------------------------------------------------------- */
+/* --- the embedder's loop ---------------------------------------------------------------------- */
 
 TEST(a_foreign_loop_is_driven_and_outlives_ours) {
   uv_loop_t mine;

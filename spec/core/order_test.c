@@ -1,5 +1,5 @@
 /*
-** order_test.c - the ring of items against a naive array.
+** order_test.c - the ring of items against a naive array, and the way to the sorted list.
 */
 #include "check.h"
 #include "chance.h"
@@ -21,15 +21,21 @@ static void close_order(void) {
   CHECK(memory_is_clean(&memory));
 }
 
+static bool is_before(void *ctx, struct aq_item other) { return *(uint64_t *)ctx < other.bits; }
+
+/* By priority, the number is the key too. */
 static void push(uint64_t number) {
+  if (order.kind == AQ_PRIORITY)
+    CHECK(aq_sorted_find(&order.sorted, is_before, &number, &order.place));
   CHECK_EQ(aq_order_reserve(&order, order.count + 1), AQ_OK);
   aq_order_push(&order, (struct aq_item){number, ~number});
 }
 
-/* Pops; both halves of an item travel together. */
+/* Pops what peek has shown; both halves of an item travel together. */
 static uint64_t pop(void) {
-  struct aq_item item = aq_order_pop(&order);
-  CHECK(item.tag == ~item.bits);
+  struct aq_item next = aq_order_peek(&order), item = aq_order_pop(&order);
+  CHECK_EQ(next.bits, item.bits);
+  CHECK(next.tag == item.tag && item.tag == ~item.bits);
   return item.bits;
 }
 
@@ -53,6 +59,28 @@ TEST(last_in_first_out) {
   open_order(AQ_LIFO);
   for (uint64_t i = 0; i < 100; i++) push(i);
   for (uint64_t i = 100; i-- > 0;) CHECK_EQ(pop(), i);
+  close_order();
+}
+
+TEST(V1_by_priority_the_least_leaves_first) {
+  open_order(AQ_PRIORITY);
+  for (uint64_t i = 0; i < 100; i++) push(i * 37 % 100);
+  CHECK_EQ(order.count, 100);
+  for (uint64_t i = 0; i < 100; i++) CHECK_EQ(pop(), i);
+  CHECK_EQ(order.count, 0);
+  close_order();
+}
+
+TEST(V2_by_priority_one_pushed_late_leaves_before_larger_ones) {
+  open_order(AQ_PRIORITY);
+  push(5);
+  push(3);
+  CHECK_EQ(pop(), 3);
+  push(1);
+  push(9);
+  CHECK_EQ(pop(), 1);
+  CHECK_EQ(pop(), 5);
+  CHECK_EQ(pop(), 9);
   close_order();
 }
 
@@ -147,6 +175,39 @@ TEST(out_of_memory_changes_nothing) {
   CHECK_EQ(aq_order_reserve(&order, 9), AQ_NOMEM);
   CHECK_EQ(aq_order_reserve(&order, 8), AQ_OK);
   for (uint64_t i = 0; i < 8; i++) CHECK_EQ(pop(), i);
+  close_order();
+}
+
+TEST(by_priority_out_of_memory_changes_nothing) {
+  open_order(AQ_PRIORITY);
+  memory.fails = true;
+  CHECK_EQ(aq_order_reserve(&order, 1), AQ_NOMEM);
+  CHECK_EQ(order.count, 0);
+  memory.fails = false;
+  for (uint64_t i = 0; i < 257; i++) push(256 - i);
+  memory.fails = true;
+  CHECK_EQ(aq_order_reserve(&order, 258), AQ_NOMEM); /* the spare chunk was just used */
+  CHECK_EQ(order.count, 257);
+  for (uint64_t i = 0; i < 257; i++) CHECK_EQ(pop(), i);
+  close_order();
+}
+
+TEST(by_priority_there_is_no_ring_to_trim) {
+  open_order(AQ_PRIORITY);
+  for (uint64_t i = 0; i < 5000; i++) push(i);
+  CHECK_EQ(order.capacity, 0);
+  size_t calls = memory.calls;
+  for (uint64_t i = 0; i < 5000; i++) {
+    CHECK_EQ(pop(), i);
+    aq_order_trim(&order, order.count);
+  }
+  CHECK_EQ(memory.calls, calls);
+  close_order();
+}
+
+TEST(by_priority_free_with_items_inside_leaks_nothing) {
+  open_order(AQ_PRIORITY);
+  for (uint64_t i = 0; i < 1000; i++) push(i);
   close_order();
 }
 

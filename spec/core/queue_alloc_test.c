@@ -110,7 +110,7 @@ static void hand_over(size_t maxsize) {
 TEST(put_wait_and_get_wait_allocate_nothing_maxsize_1) { hand_over(1); }
 TEST(put_wait_and_get_wait_allocate_nothing_maxsize_100) { hand_over(100); }
 
-/* Larger than the size below which a ring is never trimmed: growing and trimming must not see-saw. */
+/* Larger than what is never trimmed: growing and trimming must not see-saw. */
 TEST(filling_and_draining_a_large_queue_allocates_rarely) {
   struct aq_item item;
   open_queue(3000);

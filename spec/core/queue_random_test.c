@@ -77,7 +77,7 @@ static unsigned below(unsigned n) { return chance_below(&random_state, n); }
 static int shop_number(const struct shop *s) { return (int)(s - shops); }
 static int party_number(const struct party *p) { return (int)(p - parties); }
 
-/* --- the model --------------------------------------------------------------------------------- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 static void move_item(uint64_t item, enum place from, enum place to) {
   CHECK_EQ(places[item], from);
@@ -100,8 +100,10 @@ static uint64_t model_take(struct shop *s, enum place to) {
   return item;
 }
 
+/* A claim that a shutdown has voided is none; a void promise is given back when its party runs. */
 static bool has_ticket(const struct party *p) {
-  return p->waiter.state == AQ_READY && p->waiter.status == AQ_OK && !p->is_voided;
+  bool was_given = p->waiter.state == AQ_READY && p->waiter.status == AQ_OK;
+  return was_given && !(p->is_voided && p->job == GET);
 }
 
 /* Counts who waits and who holds a ticket, by looking at each party. */
@@ -161,7 +163,7 @@ static void check_world(void) {
   check_parties();
 }
 
-/* --- operations of a party --------------------------------------------------------------------- */
+/* --- operations of a party -------------------------------------------------------------------- */
 
 /* Half the waits have a deadline, a near one, now and then in this very turn. */
 static void wait_for(struct party *p, struct shop *s, enum job job) {
@@ -271,7 +273,7 @@ static void on_wake(struct aq_waiter *w) {
   if (below(2) == 0) act_in_wake(p);
 }
 
-/* --- operations from outside ------------------------------------------------------------------- */
+/* --- operations from outside ------------------------------------------------------------------ */
 
 /* A cancelled waiter is aborted; a woken one will see the cancel at its step. */
 static void cancel(struct party *p) {
@@ -343,7 +345,7 @@ static void reopen(struct shop *s) {
   open_shop(s);
 }
 
-/* --- which operation is next ------------------------------------------------------------------- */
+/* --- which operation is next ------------------------------------------------------------------ */
 
 enum op {
   OP_PUT,
@@ -449,7 +451,7 @@ static void begin_phase(void) {
   focus = &shops[below(QUEUES)];
 }
 
-/* --- a run ------------------------------------------------------------------------------------- */
+/* --- a run ------------------------------------------------------------------------------------ */
 
 static void open_world(void) {
   memory = (struct memory){0};

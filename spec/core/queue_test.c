@@ -198,7 +198,7 @@ static const char *settle_down(void) {
   return events;
 }
 
-/* --- basics ------------------------------------------------------------------------------------ */
+/* --- basics ----------------------------------------------------------------------------------- */
 
 TEST(Q1_maxsize_0_is_unbounded_and_never_full) {
   open_queue(0);
@@ -413,7 +413,7 @@ TEST(H7_H29_put_then_the_getter_one_turn_later_in_its_place) {
   close_queue();
 }
 
-/* --- tickets ----------------------------------------------------------------------------------- */
+/* --- tickets ---------------------------------------------------------------------------------- */
 
 TEST(Q13_a_later_get_cannot_take_a_woken_getters_item) {
   open_queue(0);
@@ -556,7 +556,7 @@ TEST(V2_lifo_with_putters_waiting) {
   close_queue();
 }
 
-/* --- done and join ----------------------------------------------------------------------------- */
+/* --- done and join ---------------------------------------------------------------------------- */
 
 TEST(J1_done_once_too_often) {
   open_queue(0);
@@ -671,7 +671,7 @@ TEST(J8_done_is_allowed_after_shutdown) {
   close_queue();
 }
 
-/* --- shutdown ---------------------------------------------------------------------------------- */
+/* --- shutdown --------------------------------------------------------------------------------- */
 
 TEST(S1_shutdown_may_be_called_again_and_again) {
   open_queue(0);
@@ -811,6 +811,7 @@ TEST(S7_get_wakes_a_putter_then_shutdown) {
     CHECK_STR(turn(), "A:shutdown");
     CHECK_EQ(aq_queue_size(&q), 0);
     CHECK_EQ(q.unfinished, 1); /* of the item that was got */
+    CHECK_EQ(q.promised, 0);
     close_queue();
   }
 }
@@ -888,7 +889,7 @@ TEST(S9_a_voided_getter_that_is_cancelled_too) {
   close_queue();
 }
 
-/* --- cancel and timeout ------------------------------------------------------------------------ */
+/* --- cancel and timeout ----------------------------------------------------------------------- */
 
 TEST(X1_a_cancelled_getter_leaves_and_nothing_else_changes) {
   open_queue(0);
@@ -1113,7 +1114,7 @@ TEST(T8_a_party_told_of_both_a_timeout_and_a_cancel_sees_the_cancel) {
   close_queue();
 }
 
-/* --- memory ------------------------------------------------------------------------------------ */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 TEST(out_of_memory_changes_nothing) {
   open_queue(0);
@@ -1162,5 +1163,20 @@ TEST(a_promised_slot_is_still_there_after_the_ring_was_trimmed) {
   CHECK_STR(turn(), "A+5000 B+5001");
   CHECK_EQ(get_now(), 5000);
   CHECK_EQ(get_now(), 5001);
+  close_queue();
+}
+
+TEST(a_reserve_counts_the_promised_slots_too) {
+  open_queue(5000);
+  for (uint64_t i = 0; i < 5000; i++) put_now(i);
+  put(&A, 5000);
+  put(&B, 5001);
+  for (int i = 0; i < 5000; i++) CHECK_EQ(get_now(), i);
+  size_t trimmed = q.order.capacity;
+  CHECK(trimmed < 4998);
+  for (uint64_t i = 0; i < trimmed; i++) CHECK_EQ(put_now(i), AQ_OK);
+  memory.fails = true;
+  CHECK_STR(turn(), "A+5000 B+5001");
+  CHECK_EQ(aq_queue_size(&q), trimmed + 2);
   close_queue();
 }

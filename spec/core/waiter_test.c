@@ -39,10 +39,10 @@ static void on_wake(struct aq_waiter *w) {
   if (p->then != NULL) p->then();
 }
 
-/* The thing sees a waiter that is already out of its room and no longer timed. */
+/* The thing sees a waiter that is still in its room: it can tell whether that one was the first. */
 static void on_leave(struct aq_waiter *w) {
-  CHECK(aq_list_alone(&w->link));
-  CHECK(!aq_heap_holds(&w->deadline.node));
+  CHECK_EQ(w->state, AQ_WAITING);
+  CHECK(!aq_list_alone(&w->link));
   leaves++;
 }
 
@@ -88,7 +88,7 @@ static const char *turn(void) {
   return events;
 }
 
-/* --- the state machine ------------------------------------------------------------------------- */
+/* --- the state machine ------------------------------------------------------------------------ */
 
 TEST(a_new_waiter_is_idle_and_nowhere) {
   open_agenda();
@@ -274,7 +274,7 @@ TEST(a_party_may_be_freed_in_its_own_wake) {
   close_agenda();
 }
 
-/* --- the order of events ----------------------------------------------------------------------- */
+/* --- the order of events ---------------------------------------------------------------------- */
 
 TEST(H1_ready_ones_are_woken_in_order) {
   open_agenda();
@@ -331,7 +331,7 @@ TEST(H4_a_settled_room_is_woken_in_the_order_of_entering) {
   close_agenda();
 }
 
-/* --- deadlines ----------------------------------------------------------------------------------*/
+/* --- deadlines -------------------------------------------------------------------------------- */
 
 TEST(H20_a_deadline_fires_after_the_batch_and_its_party_runs_the_next_turn) {
   open_agenda();

@@ -24,8 +24,7 @@ static enum aq_status resize(struct aq_heap *h, size_t capacity) {
   return AQ_OK;
 }
 
-enum aq_status aq_heap_reserve(struct aq_heap *h) {
-  if (h->count < h->capacity) return AQ_OK;
+enum aq_status aq_heap_grow(struct aq_heap *h) {
   return resize(h, h->capacity > 0 ? h->capacity * 2 : FIRST_CAPACITY);
 }
 

@@ -39,8 +39,13 @@ void aq_heap_init(struct aq_heap *h, struct aq_alloc alloc);
 /* Frees the array. Nodes still inside are forgotten, not touched. */
 void aq_heap_free(struct aq_heap *h);
 
+/* Doubles the array. Use aq_heap_reserve. */
+enum aq_status aq_heap_grow(struct aq_heap *h);
+
 /* Makes room for one more push. Returns AQ_OK, or AQ_NOMEM with nothing changed. */
-enum aq_status aq_heap_reserve(struct aq_heap *h);
+static inline enum aq_status aq_heap_reserve(struct aq_heap *h) {
+  return h->count < h->capacity ? AQ_OK : aq_heap_grow(h);
+}
 
 /* Pushes `node`, which is not in the heap. Cannot fail after aq_heap_reserve. */
 void aq_heap_push(struct aq_heap *h, struct aq_heap_node *node, uint64_t key);

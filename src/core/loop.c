@@ -1,14 +1,17 @@
 /*
 ** loop.c - when to poll, how long to block, and the two clocks.
 **
-** A poll costs as much as several switches between tasks, so while parties are ready it is made
-** only once in POLL_EVERY wakes: often enough that neither I/O nor a deadline waits for longer
-** than that many steps, and rarely enough not to be felt.
+** A poll costs as much as several switches between tasks, and looking at the clock a good part of
+** one, so while parties are ready neither is done every turn. Every LOOK_WAKES wakes it is seen
+** whether anything can have happened: with a deadline armed or a handle of libuv's alive, a poll is
+** made when the last is POLL_NS ago or a deadline has come; with neither, only another thread or a
+** signal can have done something, and one poll in POLL_WAKES wakes is enough.
 */
 #include "loop.h"
 
-enum { POLL_EVERY = 256 };
+enum { LOOK_WAKES = 8, POLL_WAKES = 1024 };
 
+static const uint64_t POLL_NS = 50000;
 static const uint64_t NS_PER_MS = 1000000;
 
 enum aq_status aq_loop_new(struct aq_loop **out, uv_loop_t *uv, struct aq_alloc alloc) {
@@ -23,7 +26,8 @@ enum aq_status aq_loop_new(struct aq_loop **out, uv_loop_t *uv, struct aq_alloc 
   aq_agenda_init(&loop->agenda, alloc);
   uv_timer_init(loop->uv, &loop->timer); /* documented never to fail */
   loop->timer.data = loop;
-  loop->polled_at_woken = 0;
+  loop->polled_at_woken = loop->look_at_woken = 0;
+  loop->polled_at_ns = 0;
   loop->is_virtual = false;
   loop->agenda.now_ns = aq_loop_now(loop);
   *out = loop;
@@ -52,7 +56,7 @@ uint64_t aq_loop_now(const struct aq_loop *loop) {
   return loop->is_virtual ? loop->virtual_ns : uv_hrtime();
 }
 
-uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t timeout_ns) {
+uint64_t aq_loop_from_now(const struct aq_loop *loop, uint64_t timeout_ns) {
   uint64_t now_ns = aq_loop_now(loop);
   return timeout_ns < AQ_NEVER - now_ns ? now_ns + timeout_ns : AQ_NEVER;
 }
@@ -65,8 +69,10 @@ void aq_loop_use_virtual(struct aq_loop *loop, bool on) {
 
 static void poll(struct aq_loop *loop, uv_run_mode mode) {
   uv_run(loop->uv, mode);
-  loop->agenda.now_ns = aq_loop_now(loop);
+  loop->polled_at_ns = uv_hrtime();
+  loop->agenda.now_ns = loop->is_virtual ? loop->virtual_ns : loop->polled_at_ns;
   loop->polled_at_woken = loop->agenda.woken;
+  loop->look_at_woken = loop->agenda.woken + LOOK_WAKES;
 }
 
 /* The timer has done its work by ending the poll: the turn looks at the clock. */
@@ -112,10 +118,20 @@ static bool wait_for_work(struct aq_loop *loop) {
   return true;
 }
 
+/* Parties are ready, and it is time to look: is a poll due? */
+static bool is_poll_due(struct aq_loop *loop) {
+  uint64_t deadline_ns = aq_agenda_next_deadline(&loop->agenda);
+  loop->look_at_woken = loop->agenda.woken + LOOK_WAKES;
+  if (loop->is_virtual || (deadline_ns == AQ_NEVER && !uv_loop_alive(loop->uv)))
+    return loop->agenda.woken - loop->polled_at_woken >= POLL_WAKES;
+  uint64_t now_ns = uv_hrtime();
+  return now_ns >= deadline_ns || now_ns - loop->polled_at_ns >= POLL_NS;
+}
+
 bool aq_loop_step(struct aq_loop *loop) {
   if (!aq_agenda_has_ready(&loop->agenda)) {
     if (!wait_for_work(loop)) return false;
-  } else if (loop->agenda.woken - loop->polled_at_woken >= POLL_EVERY) {
+  } else if (loop->agenda.woken >= loop->look_at_woken && is_poll_due(loop)) {
     poll(loop, UV_RUN_NOWAIT);
   }
   aq_agenda_turn(&loop->agenda);

@@ -26,6 +26,8 @@ struct aq_loop {
   uv_loop_t *uv;            /* the loop driven: &own or the embedder's */
   uv_timer_t timer;         /* ends a blocking poll at the next deadline; active only then */
   uint64_t polled_at_woken; /* agenda.woken at the last poll */
+  uint64_t look_at_woken;   /* agenda.woken at which to see whether a poll is due */
+  uint64_t polled_at_ns;    /* the real clock at the last poll */
   uint64_t virtual_ns;      /* the virtual clock's time */
   bool is_virtual;          /* which clock is in force */
 };
@@ -42,8 +44,13 @@ void aq_loop_free(struct aq_loop *loop);
 /* The clock in nanoseconds, read afresh: monotonic, from an arbitrary start. */
 uint64_t aq_loop_now(const struct aq_loop *loop);
 
-/* The deadline `timeout_ns` from now; AQ_NEVER for AQ_NEVER and for what the clock cannot reach. */
-uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t timeout_ns);
+/* The moment `timeout_ns` from now, or AQ_NEVER if the clock cannot reach it. */
+uint64_t aq_loop_from_now(const struct aq_loop *loop, uint64_t timeout_ns);
+
+/* The deadline for a timeout; AQ_NEVER for AQ_NEVER, without looking at the clock. */
+static inline uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t timeout_ns) {
+  return timeout_ns == AQ_NEVER ? AQ_NEVER : aq_loop_from_now(loop, timeout_ns);
+}
 
 /*
 ** One turn, after a poll when nothing is ready (it blocks until something may be) or when a poll

@@ -60,6 +60,13 @@ struct aq_item aq_order_pop(struct aq_order *o) {
   return item;
 }
 
+struct aq_item aq_order_peek(const struct aq_order *o) {
+  assert(o->count > 0);
+  if (o->kind == AQ_PRIORITY) return aq_sorted_least(&o->sorted);
+  size_t i = o->kind == AQ_LIFO ? o->head + o->count - 1 : o->head;
+  return o->items[i & (o->capacity - 1)];
+}
+
 void aq_order_trim(struct aq_order *o, size_t keep) {
   /* A failed shrink is no failure: the larger ring goes on serving. */
   if (o->capacity > SHRINK_FLOOR && keep < o->capacity / 8) (void)resize(o, o->capacity / 2);

@@ -48,6 +48,9 @@ void aq_order_push(struct aq_order *o, struct aq_item item);
 /* Takes the next item; count is not 0. */
 struct aq_item aq_order_pop(struct aq_order *o);
 
+/* The item that aq_order_pop would take; count is not 0. */
+struct aq_item aq_order_peek(const struct aq_order *o);
+
 /* Gives memory back if the ring is much larger than `keep` items (>= count) need. */
 void aq_order_trim(struct aq_order *o, size_t keep);
 

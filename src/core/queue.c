@@ -72,6 +72,8 @@ enum aq_status aq_queue_reserve(struct aq_queue *q) {
 static void store(struct aq_queue *q, struct aq_item item) {
   aq_order_push(&q->order, item);
   q->unfinished++;
+  q->total_put++;
+  if (q->order.count > q->peak) q->peak = q->order.count;
   offer_item(q);
 }
 
@@ -148,6 +150,7 @@ enum aq_status aq_queue_get_end(struct aq_queue *q, struct aq_waiter *w, bool ca
 
 enum aq_status aq_queue_done(struct aq_queue *q) {
   if (q->unfinished == 0) return AQ_OVERDONE;
+  q->total_done++;
   if (--q->unfinished == 0) aq_room_wake_all(&q->joiners, AQ_OK);
   CHECK(q);
   return AQ_OK;
@@ -168,6 +171,7 @@ void aq_queue_shutdown(struct aq_queue *q) {
 bool aq_queue_discard(struct aq_queue *q, struct aq_item *item) {
   if (q->order.count == 0) return false;
   *item = aq_order_pop(&q->order);
+  q->total_dropped++;
   if (q->unfinished > 0) q->unfinished--;
   return true;
 }

@@ -25,6 +25,10 @@ struct aq_queue {
   size_t claimed;         /* tickets on items, owned by woken getters */
   size_t promised;        /* tickets on slots, owned by woken putters */
   size_t unfinished;      /* items stored and not yet marked done */
+  size_t peak;            /* the most items ever stored at once */
+  uint64_t total_put;     /* items ever stored */
+  uint64_t total_done;    /* calls of done that counted */
+  uint64_t total_dropped; /* items discarded */
   struct aq_order order;  /* the stored items */
   struct aq_list getters; /* waiting for an item, longest first */
   struct aq_list putters; /* waiting for a slot, longest first */

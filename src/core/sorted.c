@@ -140,6 +140,11 @@ void aq_sorted_put(struct aq_sorted *s, struct aq_place place, struct aq_item it
   s->version++;
 }
 
+struct aq_item aq_sorted_least(const struct aq_sorted *s) {
+  assert(s->nchunks > 0);
+  return item_at(chunk_at(s, 0), 0);
+}
+
 struct aq_item aq_sorted_take(struct aq_sorted *s) {
   assert(s->nchunks > 0);
   struct aq_chunk *c = chunk_at(s, 0);

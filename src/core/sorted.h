@@ -56,6 +56,9 @@ bool aq_sorted_find(const struct aq_sorted *s, bool (*is_before)(void *ctx, stru
 /* Puts an item where it belongs. Cannot fail after aq_sorted_reserve. */
 void aq_sorted_put(struct aq_sorted *s, struct aq_place place, struct aq_item item);
 
+/* The least item; there is one. */
+struct aq_item aq_sorted_least(const struct aq_sorted *s);
+
 /* Takes the least item; there is one. */
 struct aq_item aq_sorted_take(struct aq_sorted *s);
 

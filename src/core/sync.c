@@ -59,7 +59,7 @@ enum aq_status aq_semaphore_acquire_end(struct aq_semaphore *s, struct aq_waiter
   if (status == AQ_OK) {
     s->woken--;
     if (cancelled) s->value++;
-  } else if (s->is_lock && w->thing != NULL && s->leaving > 0) {
+  } else if (s->is_lock && w->thing != NULL) {
     s->leaving--;
   }
   /* Permits released meanwhile had to stay: whoever was woken first goes first. */

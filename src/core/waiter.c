@@ -11,11 +11,12 @@ void aq_agenda_init(struct aq_agenda *a, struct aq_alloc alloc) {
   aq_heap_init(&a->deadlines, alloc);
   a->now_ns = 0;
   a->woken = 0;
+  a->shuffle = 0;
 }
 
-void aq_agenda_free(struct aq_agenda *a) { aq_heap_free(&a->deadlines); }
+void aq_agenda_shuffle(struct aq_agenda *a, uint64_t seed) { a->shuffle = seed; }
 
-enum aq_status aq_agenda_reserve(struct aq_agenda *a) { return aq_heap_reserve(&a->deadlines); }
+void aq_agenda_free(struct aq_agenda *a) { aq_heap_free(&a->deadlines); }
 
 uint64_t aq_agenda_next_deadline(const struct aq_agenda *a) {
   const struct aq_heap_entry *least = aq_heap_least(&a->deadlines);
@@ -37,8 +38,42 @@ void aq_deadline_disarm(struct aq_agenda *a, struct aq_deadline *d) {
   aq_heap_remove(&a->deadlines, &d->node);
 }
 
+/* A random bit (xorshift64). */
+static bool toss(struct aq_agenda *a) {
+  a->shuffle ^= a->shuffle << 13;
+  a->shuffle ^= a->shuffle >> 7;
+  a->shuffle ^= a->shuffle << 17;
+  return a->shuffle >> 63;
+}
+
+/*
+** Sorts the batch by random keys, a bit of them per pass, so that nothing needs to be allocated:
+** each pass puts those with a 1 behind those with a 0.
+*/
+static void shuffle_batch(struct aq_agenda *a) {
+  size_t passes = 1;
+  for (size_t n = aq_room_count(&a->batch); n > 1; n /= 2) passes += 2;
+  while (passes-- > 0) {
+    struct aq_list zeros, ones;
+    aq_list_init(&zeros);
+    aq_list_init(&ones);
+    while (!aq_list_alone(&a->batch)) {
+      struct aq_list *node = a->batch.next;
+      aq_list_unlink(node);
+      aq_list_append(toss(a) ? &ones : &zeros, node);
+    }
+    aq_list_move(&zeros, &a->batch);
+    while (!aq_list_alone(&ones)) {
+      struct aq_list *node = ones.next;
+      aq_list_unlink(node);
+      aq_list_append(&a->batch, node);
+    }
+  }
+}
+
 static void wake_batch(struct aq_agenda *a) {
   aq_list_move(&a->ready, &a->batch);
+  if (a->shuffle != 0) shuffle_batch(a);
   while (!aq_list_alone(&a->batch)) {
     struct aq_waiter *w = AQ_CONTAINER(a->batch.next, struct aq_waiter, link);
     aq_list_unlink(&w->link);
@@ -81,6 +116,7 @@ void aq_waiter_init(struct aq_waiter *w, struct aq_agenda *a, void (*wake)(struc
   w->leave = NULL;
   w->state = AQ_IDLE;
   w->status = AQ_OK;
+  w->is_branch = false;
 }
 
 void aq_waiter_enter(struct aq_waiter *w, struct aq_list *room, void (*leave)(struct aq_waiter *w),
@@ -109,7 +145,12 @@ static void stop_waiting(struct aq_waiter *w) {
 bool aq_waiter_settle(struct aq_waiter *w, enum aq_status status) {
   if (w->state != AQ_WAITING) return false;
   stop_waiting(w);
-  aq_waiter_ready(w, status);
+  if (w->is_branch) {
+    w->status = status;
+    w->wake(w);
+  } else {
+    aq_waiter_ready(w, status);
+  }
   return true;
 }
 

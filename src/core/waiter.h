@@ -38,6 +38,7 @@ struct aq_agenda {
   struct aq_heap deadlines; /* armed deadlines, soonest first */
   uint64_t now_ns;          /* the clock as last looked at; owned by whoever drives the turns */
   uint64_t woken;           /* waiters woken since the start */
+  uint64_t shuffle; /* state of the random order of each turn; 0: first come, first served */
 };
 
 /* A moment at which `fire` is called from a turn. Armed = its node is in the heap. */
@@ -53,9 +54,10 @@ struct aq_waiter {
   struct aq_deadline deadline;        /* armed only while WAITING */
   struct aq_agenda *agenda;           /* where it becomes ready */
   void (*wake)(struct aq_waiter *w);  /* faces the party; the waiter is IDLE again */
-  void *thing;                        /* what leave needs to know of it; set by who sets leave */
+  void *thing;                        /* what is waited for; for leave and for the party */
   void (*leave)(struct aq_waiter *w); /* faces the thing: about to leave the room; may be NULL */
   enum aq_waiter_state state : 8;
+  bool is_branch : 1;        /* of a select: settling calls wake at once and never queues it */
   enum aq_status status : 8; /* how the wait ended; valid from READY on */
 };
 
@@ -65,10 +67,18 @@ void aq_agenda_init(struct aq_agenda *a, struct aq_alloc alloc);
 void aq_agenda_free(struct aq_agenda *a);
 
 /* Makes sure that one more deadline can be armed. AQ_OK, or AQ_NOMEM with nothing changed. */
-enum aq_status aq_agenda_reserve(struct aq_agenda *a);
+static inline enum aq_status aq_agenda_reserve(struct aq_agenda *a) {
+  return aq_heap_reserve(&a->deadlines);
+}
 
 /* Runs one turn. The caller has set now_ns; not to be called from within a turn. */
 void aq_agenda_turn(struct aq_agenda *a);
+
+/*
+** Wakes the waiters of each turn in an order drawn from `seed`, to find out what relies on theirs;
+** 0 goes back to the order in which they became ready.
+*/
+void aq_agenda_shuffle(struct aq_agenda *a, uint64_t seed);
 
 /* True when a turn would wake somebody at once. */
 static inline bool aq_agenda_has_ready(const struct aq_agenda *a) {
@@ -117,7 +127,8 @@ size_t aq_room_count(const struct aq_list *room);
 /* A room: settles all, in the order they came. */
 void aq_room_wake_all(struct aq_list *room, enum aq_status status);
 
-/* Any state -> IDLE without a wake; the thing is told if it was WAITING. */
+/* Any state -> IDLE without a wake; the thing is told if it was WAITING. A READY waiter may hold a
+** ticket: its party hands that on first (*_end with `cancelled`). */
 void aq_waiter_drop(struct aq_waiter *w);
 
 #endif

@@ -1,0 +1,637 @@
+/*
+** queue_explore_test.c - all that can happen in small programs on a queue.
+**
+** A program is a queue, up to three producers and three consumers with one or two items each, and
+** perhaps a party that joins. From each state everything is tried that can happen next:
+**
+**   - a party begins its next put, get or join, and does it or waits;
+**   - the party that became ready first wakes;
+**   - one who waits, or was woken and has not run, is cancelled, and then gives up for good;
+**   - one who waits sees its deadline come (once), and goes on with its next item;
+**   - an item that was got is marked done; the queue is shut down, or at once.
+**
+** Parties wake in the order in which they became ready, one by one, so that everything else is
+** tried between any two of them, as by other tasks that run in the same turn. (In a turn deadlines
+** come only after the last wake. That is one of the cases here.)
+**
+** After each step the queue is compared with a model; what that checks is written at check_world.
+** A state that was seen before is not gone on from: parties of one sort with the same to do are
+** interchangeable, and which items are inside makes no difference to the kernel.
+**
+** AQ_EXPLORE=n: programs with up to n puts, gets and joins in all.
+*/
+#include <signal.h>
+
+#include "check.h"
+#include "chance.h"
+#include "core/queue.h"
+
+enum { SIDE = 3, PARTIES = 2 * SIDE + 1, ITEMS = 2 * SIDE + 1, DEPTH = 64, SIZE = 6 };
+
+enum role { PRODUCER, CONSUMER, JOINER, ROLES };
+
+/* Where an item is. Only ever moves to the right. */
+enum place { NOWHERE, HELD, STORED, RETURNED, DISCARDED, REFUSED };
+
+struct party {
+  struct aq_waiter waiter;
+  enum role role;
+  uint8_t rest;      /* operations to do, the present one included */
+  uint8_t item;      /* held in a put */
+  uint8_t number;    /* of this wait: who waits longer has the lower number */
+  bool is_cancelled; /* told so, and not yet seen by it */
+  bool is_voided;    /* its ticket was voided by a shutdown */
+  bool was_late;     /* its deadline came once */
+};
+
+struct program {
+  uint8_t count[ROLES]; /* of parties */
+  uint8_t twice[ROLES]; /* how many of these have two items */
+  size_t maxsize;
+  enum aq_order_kind kind;
+};
+
+/*
+** Everything that a step can change, in one place that never moves: so a state is saved and brought
+** back by copying bytes, and the pointers in it stay right.
+*/
+static struct world {
+  struct aq_queue q;
+  struct aq_agenda agenda;
+  struct party parties[PARTIES];
+  uint8_t parties_count;
+  uint8_t waits;         /* begun so far */
+  uint8_t items;         /* made so far */
+  uint8_t served[ROLES]; /* number of the last wait served */
+  uint8_t places[ITEMS];
+  uint8_t stored[ITEMS]; /* numbers of the items inside, oldest first */
+  uint8_t count;         /* of these */
+  uint8_t unfinished;
+  uint8_t undone; /* items got and not marked done */
+  bool is_shutdown, was_emptied;
+  size_t used; /* bytes of memory */
+  _Alignas(16) unsigned char memory[1024];
+} world;
+
+static const struct program *program;
+static uint64_t states, steps, programs;
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* Hands out the world's own memory and takes nothing back: so little is asked for. */
+static void *resize(void *ud, void *block, size_t old_size, size_t new_size) {
+  (void)ud;
+  if (new_size == 0) return NULL;
+  size_t rounded = (new_size + 15) / 16 * 16;
+  if (world.used + rounded > sizeof world.memory) return NULL;
+  void *fresh = world.memory + world.used;
+  world.used += rounded;
+  if (block != NULL) memcpy(fresh, block, old_size < new_size ? old_size : new_size);
+  return fresh;
+}
+
+/* --- the model -------------------------------------------------------------------------------- */
+
+static void move_item(uint8_t item, enum place from, enum place to) {
+  CHECK_EQ(world.places[item], from);
+  world.places[item] = (uint8_t)to;
+}
+
+static void model_store(uint8_t item) {
+  move_item(item, HELD, STORED);
+  world.stored[world.count++] = item;
+  world.unfinished++;
+}
+
+/* The item that must come out now. */
+static uint8_t model_take(enum place to) {
+  if (!CHECK(world.count > 0)) return 0;
+  uint8_t first = program->kind == AQ_LIFO ? world.count - 1 : 0;
+  uint8_t item = world.stored[first];
+  memmove(world.stored + first, world.stored + first + 1, --world.count - first);
+  move_item(item, STORED, to);
+  return item;
+}
+
+static bool is_woken(const struct party *p) {
+  return p->waiter.state == AQ_READY && p->waiter.status == AQ_OK;
+}
+
+/* Who waits and who was woken, seen by looking at each party. */
+struct survey {
+  unsigned waiting[ROLES];
+  unsigned tickets[ROLES];       /* woken with what they waited for; a void claim is none */
+  unsigned last_woken[ROLES];    /* highest number among these */
+  unsigned first_waiting[ROLES]; /* lowest number among those who wait */
+};
+
+static struct survey survey(void) {
+  struct survey s = {.first_waiting = {255, 255, 255}};
+  for (const struct party *p = world.parties; p < world.parties + world.parties_count; p++) {
+    if (p->waiter.state == AQ_WAITING) {
+      s.waiting[p->role]++;
+      if (p->number < s.first_waiting[p->role]) s.first_waiting[p->role] = p->number;
+    } else if (is_woken(p) && !(p->role == CONSUMER && p->is_voided)) {
+      s.tickets[p->role]++;
+      if (p->number > s.last_woken[p->role]) s.last_woken[p->role] = p->number;
+    }
+  }
+  return s;
+}
+
+static bool item_is_free(const struct survey *s) { return world.count > s->tickets[CONSUMER]; }
+
+static bool slot_is_free(const struct survey *s) {
+  return program->maxsize == 0 || world.count + s->tickets[PRODUCER] < program->maxsize;
+}
+
+/* I4: what the model holds is inside, in order. */
+static void check_items(void) {
+  const struct aq_order *o = &world.q.order;
+  if (!CHECK_EQ(o->count, world.count)) return;
+  for (size_t i = 0; i < o->count; i++) {
+    struct aq_item item = o->items[(o->head + i) & (o->capacity - 1)];
+    CHECK_EQ(item.bits, world.stored[i]);
+    CHECK(item.tag == ~item.bits);
+  }
+}
+
+/* I1-I3: nobody waits who could be served; tickets are as many as were handed out; nobody was woken
+** before one who waits longer (Q7). */
+static void check_world(void) {
+  const struct aq_queue *q = &world.q;
+  struct survey s = survey();
+  bool free_item = item_is_free(&s), free_slot = slot_is_free(&s), open = !world.is_shutdown;
+  check_items();
+  CHECK_EQ(q->unfinished, world.unfinished);
+  CHECK_EQ(q->is_shutdown, world.is_shutdown);
+  CHECK_EQ(q->claimed, s.tickets[CONSUMER]);
+  CHECK_EQ(q->promised, s.tickets[PRODUCER]);
+  CHECK_EQ(aq_queue_is_empty(q), !free_item);
+  CHECK(!open || aq_queue_is_full(q) == !free_slot);
+  CHECK(program->maxsize == 0 || world.count + s.tickets[PRODUCER] <= program->maxsize);
+  CHECK(s.waiting[CONSUMER] == 0 || (!free_item && open));
+  CHECK(s.waiting[PRODUCER] == 0 || (!free_slot && open));
+  CHECK(s.waiting[JOINER] == 0 || world.unfinished > 0);
+  for (int role = 0; role < JOINER; role++) CHECK(s.last_woken[role] < s.first_waiting[role]);
+  if (check.failures == 0) aq_queue_check(q);
+}
+
+/* Nothing can happen any more: all have ended, and each item has gone exactly one way. */
+static void check_end(void) {
+  for (const struct party *p = world.parties; p < world.parties + world.parties_count; p++) {
+    CHECK_EQ(p->waiter.state, AQ_IDLE);
+    CHECK_EQ(p->rest, 0);
+  }
+  CHECK(aq_list_alone(&world.q.getters) && aq_list_alone(&world.q.putters));
+  CHECK(aq_list_alone(&world.q.joiners) && aq_list_alone(&world.agenda.ready));
+  CHECK_EQ(aq_agenda_next_deadline(&world.agenda), AQ_NEVER);
+  CHECK_EQ(world.q.claimed + world.q.promised, 0);
+  for (int i = 1; i <= world.items; i++) CHECK(world.places[i] >= STORED);
+}
+
+/* --- what parties do -------------------------------------------------------------------------- */
+
+static struct aq_item item_of(uint8_t number) {
+  return (struct aq_item){number, ~(uint64_t)number};
+}
+
+/* It goes on with its next item, unless it learned that there is no point. */
+static void end_operation(struct party *p, enum aq_status status) {
+  if (status == AQ_OK || status == AQ_TIMEDOUT)
+    p->rest--;
+  else
+    p->rest = 0;
+}
+
+/* All deadlines are far away until a step of its own lets one come. */
+enum { FAR = 1000, DUE = 1 };
+
+static void wait_for(struct party *p) {
+  CHECK_EQ(aq_agenda_reserve(&world.agenda), AQ_OK);
+  p->number = ++world.waits;
+  p->is_voided = false;
+  if (p->role == PRODUCER) aq_queue_put_wait(&world.q, &p->waiter, FAR);
+  if (p->role == CONSUMER) aq_queue_get_wait(&world.q, &p->waiter, FAR);
+  if (p->role == JOINER) aq_queue_join_wait(&world.q, &p->waiter, FAR);
+}
+
+static void begin_put(struct party *p) {
+  struct survey s = survey();
+  enum aq_status expected = world.is_shutdown ? AQ_SHUTDOWN : slot_is_free(&s) ? AQ_OK : AQ_FULL;
+  p->item = ++world.items;
+  world.places[p->item] = HELD;
+  CHECK_EQ(aq_queue_reserve(&world.q), AQ_OK);
+  CHECK_EQ(aq_queue_put_now(&world.q, item_of(p->item)), expected);
+  if (expected == AQ_OK) model_store(p->item);
+  if (expected == AQ_SHUTDOWN) move_item(p->item, HELD, REFUSED);
+  if (expected == AQ_FULL)
+    wait_for(p);
+  else
+    end_operation(p, expected);
+}
+
+static void model_got(struct aq_item item) {
+  CHECK_EQ(item.bits, model_take(RETURNED));
+  CHECK(item.tag == ~item.bits);
+  world.undone++;
+}
+
+static void begin_get(struct party *p) {
+  struct survey s = survey();
+  enum aq_status expected = item_is_free(&s) ? AQ_OK : world.is_shutdown ? AQ_SHUTDOWN : AQ_EMPTY;
+  struct aq_item item = {0, 0};
+  CHECK_EQ(aq_queue_get_now(&world.q, &item), expected);
+  if (expected == AQ_OK) model_got(item);
+  if (expected == AQ_EMPTY)
+    wait_for(p);
+  else
+    end_operation(p, expected);
+}
+
+static void begin(struct party *p) {
+  if (p->role == PRODUCER)
+    begin_put(p);
+  else if (p->role == CONSUMER)
+    begin_get(p);
+  else if (world.unfinished > 0)
+    wait_for(p);
+  else
+    end_operation(p, AQ_OK);
+}
+
+static enum aq_status end_put(struct party *p, enum aq_status expected) {
+  struct aq_item item = item_of(p->item);
+  CHECK_EQ(aq_queue_put_end(&world.q, &p->waiter, p->is_cancelled, item), expected);
+  if (expected == AQ_OK)
+    model_store(p->item);
+  else
+    move_item(p->item, HELD, REFUSED);
+  return expected;
+}
+
+/* What was free, or its own, is its to take, though a shutdown had woken it empty-handed (S3). */
+static enum aq_status end_get(struct party *p, enum aq_status expected) {
+  struct survey s = survey();
+  struct aq_item item = {0, 0};
+  if (expected == AQ_OK) CHECK(item_is_free(&s));
+  if (expected == AQ_SHUTDOWN && item_is_free(&s)) expected = AQ_OK;
+  CHECK_EQ(aq_queue_get_end(&world.q, &p->waiter, p->is_cancelled, &item), expected);
+  if (expected == AQ_OK) model_got(item);
+  return expected;
+}
+
+static void on_wake(struct aq_waiter *w) {
+  struct party *p = AQ_CONTAINER(w, struct party, waiter);
+  enum aq_status expected = w->status == AQ_OK && p->is_voided ? AQ_SHUTDOWN : w->status;
+  if (p->is_cancelled) expected = AQ_CANCELLED;
+  if (p->role == PRODUCER) expected = end_put(p, expected);
+  if (p->role == CONSUMER) expected = end_get(p, expected);
+  bool was_served = w->status == AQ_OK && !p->is_voided && !p->is_cancelled;
+  p->is_cancelled = p->is_voided = false;
+  end_operation(p, expected);
+  if (!was_served) return;
+  CHECK(p->number > world.served[p->role]);
+  world.served[p->role] = p->number;
+}
+
+/* --- what else can happen --------------------------------------------------------------------- */
+
+/* A turn in which only the first `n` of those who are ready wake; the others keep their order. */
+static void turn_of(int n) {
+  struct aq_agenda *a = &world.agenda;
+  struct aq_list later, fresh;
+  aq_list_init(&later);
+  aq_list_init(&fresh);
+  aq_list_move(&a->ready, &later);
+  if (n > 0) {
+    struct aq_list *first = later.next;
+    aq_list_unlink(first);
+    aq_list_append(&a->ready, first);
+  }
+  aq_agenda_turn(a);
+  aq_list_move(&a->ready, &fresh);
+  aq_list_move(&later, &a->ready);
+  while (!aq_list_alone(&fresh)) {
+    struct aq_list *next = fresh.next;
+    aq_list_unlink(next);
+    aq_list_append(&a->ready, next);
+  }
+}
+
+/* The deadline of `p`, and no other, comes. */
+static void expire(struct party *p) {
+  p->was_late = true;
+  aq_deadline_disarm(&world.agenda, &p->waiter.deadline);
+  aq_deadline_arm(&world.agenda, &p->waiter.deadline, DUE);
+  world.agenda.now_ns = DUE;
+  turn_of(0);
+  world.agenda.now_ns = 0;
+  CHECK_EQ(p->waiter.state, AQ_READY);
+  CHECK_EQ(p->waiter.status, AQ_TIMEDOUT);
+}
+
+/* What a runtime does to cancel a task. */
+static void cancel(struct party *p) {
+  p->is_cancelled = true;
+  aq_waiter_abort(&p->waiter, AQ_CANCELLED);
+}
+
+static void done(void) {
+  CHECK_EQ(aq_queue_done(&world.q), AQ_OK);
+  world.unfinished--;
+  world.undone--;
+}
+
+/* Tickets handed out before are void: on slots (S7), and on items if these are thrown away. */
+static void void_tickets(bool on_items) {
+  for (struct party *p = world.parties; p < world.parties + world.parties_count; p++)
+    if (is_woken(p) && (p->role == PRODUCER || (p->role == CONSUMER && on_items)))
+      p->is_voided = true;
+}
+
+static void shutdown(void) {
+  void_tickets(false);
+  world.is_shutdown = true;
+  aq_queue_shutdown(&world.q);
+}
+
+static void shutdown_now(void) {
+  struct aq_item item;
+  void_tickets(true);
+  world.is_shutdown = world.was_emptied = true;
+  while (aq_queue_discard(&world.q, &item)) {
+    CHECK_EQ(item.bits, model_take(DISCARDED));
+    world.unfinished--;
+  }
+  aq_queue_shutdown_now(&world.q);
+}
+
+/* --- choices ---------------------------------------------------------------------------------- */
+
+enum choice { BEGIN, WAKE, CANCEL, EXPIRE, DONE, SHUTDOWN, SHUTDOWN_NOW, CHOICES };
+
+static const char *const choice_names[CHOICES] = {
+  "begins", "wakes", "is cancelled", "is late", "done", "shutdown", "shutdown_now",
+};
+
+struct step {
+  uint8_t choice;
+  uint8_t party; /* index; of those choices that are about one */
+};
+
+/* Parties that cannot be told apart have the same mark, and the same choices. */
+static uint32_t mark_of(const struct party *p);
+
+static bool has_twin_before(const struct party *p) {
+  for (const struct party *other = world.parties; other < p; other++)
+    if (other->role == p->role && mark_of(other) == mark_of(p)) return true;
+  return false;
+}
+
+static size_t list_of_party(struct step *list, size_t n, const struct party *p) {
+  uint8_t i = (uint8_t)(p - world.parties);
+  enum aq_waiter_state state = p->waiter.state;
+  if (state == AQ_IDLE && p->rest > 0 && !has_twin_before(p)) list[n++] = (struct step){BEGIN, i};
+  if (state == AQ_READY && world.agenda.ready.next == &p->waiter.link)
+    list[n++] = (struct step){WAKE, i};
+  if (state != AQ_IDLE && !p->is_cancelled) list[n++] = (struct step){CANCEL, i};
+  if (state == AQ_WAITING && !p->was_late) list[n++] = (struct step){EXPIRE, i};
+  return n;
+}
+
+/* All that can happen next. */
+static size_t list_choices(struct step *list) {
+  size_t n = 0;
+  for (const struct party *p = world.parties; p < world.parties + world.parties_count; p++)
+    n = list_of_party(list, n, p);
+  if (world.undone > 0 && program->count[JOINER] > 0) list[n++] = (struct step){DONE, 0};
+  if (!world.is_shutdown) list[n++] = (struct step){SHUTDOWN, 0};
+  if (!world.was_emptied) list[n++] = (struct step){SHUTDOWN_NOW, 0};
+  return n;
+}
+
+static void take_step(struct step s) {
+  struct party *p = &world.parties[s.party];
+  steps++;
+  switch (s.choice) {
+    case BEGIN: begin(p); break;
+    case WAKE: turn_of(1); break;
+    case CANCEL: cancel(p); break;
+    case EXPIRE: expire(p); break;
+    case DONE: done(); break;
+    case SHUTDOWN: shutdown(); break;
+    default: shutdown_now(); break;
+  }
+  check_world();
+}
+
+/* --- states seen ------------------------------------------------------------------------------ */
+
+struct key {
+  uint64_t low, high;
+};
+
+static struct {
+  struct key *keys; /* open addressing; all zero: free */
+  size_t capacity;  /* a power of two */
+  size_t count;
+} seen;
+
+static const struct aq_list *list_of(const struct party *p) {
+  if (p->waiter.state == AQ_READY) return &world.agenda.ready;
+  if (p->role == JOINER) return &world.q.joiners;
+  return p->role == PRODUCER ? &world.q.putters : &world.q.getters;
+}
+
+/* All that the future depends on, in 12 bits. Two parties are never at one place of one list. */
+static uint32_t mark_of(const struct party *p) {
+  static const uint8_t short_status[] = {
+    [AQ_OK] = 0, [AQ_SHUTDOWN] = 1, [AQ_TIMEDOUT] = 2, [AQ_CANCELLED] = 3};
+  uint32_t mark = p->rest | (uint32_t)p->was_late << 2 | (uint32_t)p->waiter.state << 3;
+  if (p->waiter.state == AQ_IDLE) return mark;
+  uint32_t place = 0;
+  const struct aq_list *head = list_of(p);
+  for (const struct aq_list *n = head->next; n != &p->waiter.link && n != head; n = n->next)
+    place++;
+  if (p->waiter.state == AQ_READY) mark |= (uint32_t)short_status[p->waiter.status] << 5;
+  return mark | (uint32_t)p->is_cancelled << 7 | (uint32_t)p->is_voided << 8 | place << 9;
+}
+
+static void sort(uint32_t *marks, size_t n) {
+  for (size_t i = 1; i < n; i++)
+    for (size_t j = i; j > 0 && marks[j] < marks[j - 1]; j--) {
+      uint32_t mark = marks[j];
+      marks[j] = marks[j - 1];
+      marks[j - 1] = mark;
+    }
+}
+
+/* The marks of a side's parties, sorted: which of them is which makes no difference. */
+static uint64_t key_of_side(enum role role) {
+  uint32_t marks[SIDE];
+  size_t n = 0;
+  for (const struct party *p = world.parties; p < world.parties + world.parties_count; p++)
+    if (p->role == role) marks[n++] = mark_of(p);
+  sort(marks, n);
+  uint64_t key = 0;
+  for (size_t i = 0; i < n; i++) key = key << 14 | marks[i];
+  return key;
+}
+
+/* The whole state, not a digest of it. `low` is never 0. */
+static struct key key_of_world(void) {
+  bool counts = program->count[JOINER] > 0; /* else nothing depends on what is unfinished */
+  uint64_t flags = 1 | (uint64_t)world.is_shutdown << 1 | (uint64_t)world.was_emptied << 2;
+  uint64_t numbers = world.count;
+  if (counts) numbers |= (uint64_t)world.unfinished << 4 | (uint64_t)world.undone << 8;
+  return (struct key){key_of_side(PRODUCER) | flags << 42 | numbers << 45,
+                      key_of_side(CONSUMER) | key_of_side(JOINER) << 42};
+}
+
+static bool insert(struct key k) {
+  uint64_t hash = (k.low ^ (k.high * 0xbf58476d1ce4e5b9u)) * 0x94d049bb133111ebu;
+  size_t i = (hash ^ hash >> 32) & (seen.capacity - 1);
+  for (; seen.keys[i].low != 0; i = (i + 1) & (seen.capacity - 1))
+    if (seen.keys[i].low == k.low && seen.keys[i].high == k.high) return false;
+  seen.keys[i] = k;
+  return true;
+}
+
+static void grow(size_t capacity) {
+  struct key *old = seen.keys;
+  size_t old_capacity = seen.capacity;
+  seen.keys = calloc(capacity, sizeof *seen.keys);
+  if (seen.keys == NULL) abort();
+  seen.capacity = capacity;
+  for (size_t i = 0; i < old_capacity; i++)
+    if (old[i].low != 0) insert(old[i]);
+  free(old);
+}
+
+/* True the first time it is called in this state. */
+static bool is_new(void) {
+  if (seen.count * 2 >= seen.capacity) grow(seen.capacity > 0 ? seen.capacity * 2 : 1024);
+  if (!insert(key_of_world())) return false;
+  seen.count++;
+  states++;
+  return true;
+}
+
+static void forget_all(void) {
+  free(seen.keys);
+  memset(&seen, 0, sizeof seen);
+}
+
+/* --- the way here ----------------------------------------------------------------------------- */
+
+static struct step way[DEPTH];
+static size_t way_length;
+
+static void print_program(void) {
+  printf("maxsize %zu, %s", program->maxsize, program->kind == AQ_LIFO ? "lifo" : "fifo");
+  for (int role = 0; role < ROLES; role++)
+    printf(", %d %s (%d of two)", program->count[role],
+           role == PRODUCER   ? "putting"
+           : role == CONSUMER ? "getting"
+                              : "joining",
+           program->twice[role]);
+  printf("\n");
+}
+
+static void print_way(void) {
+  print_program();
+  for (size_t i = 0; i < way_length; i++) {
+    const struct party *p = &world.parties[way[i].party];
+    if (way[i].choice >= DONE)
+      printf("  %s\n", choice_names[way[i].choice]);
+    else
+      printf("  %c%d %s\n", "PCJ"[p->role], way[i].party, choice_names[way[i].choice]);
+  }
+}
+
+static void on_abort(int signal_number) {
+  (void)signal_number;
+  print_way();
+}
+
+/* --- the search ------------------------------------------------------------------------------- */
+
+static void explore(void) {
+  struct step choices[4 * PARTIES + 3];
+  size_t n = list_choices(choices);
+  struct world saved = world;
+  if (n == 0) check_end();
+  if (!CHECK(way_length < DEPTH)) return;
+  for (size_t i = 0; i < n && check.failures == 0; i++) {
+    way[way_length++] = choices[i];
+    take_step(choices[i]);
+    if (check.failures > 0)
+      print_way();
+    else if (is_new())
+      explore();
+    way_length--;
+    world = saved;
+  }
+}
+
+static void add_parties(enum role role) {
+  for (int i = 0; i < program->count[role]; i++) {
+    struct party *p = &world.parties[world.parties_count++];
+    p->role = role;
+    p->rest = i < program->twice[role] ? 2 : 1;
+    aq_waiter_init(&p->waiter, &world.agenda, on_wake);
+  }
+}
+
+static void open_world(void) {
+  struct aq_alloc alloc = {resize, NULL};
+  memset(&world, 0, sizeof world);
+  aq_agenda_init(&world.agenda, alloc);
+  aq_queue_init(&world.q, program->maxsize, program->kind, alloc);
+  add_parties(PRODUCER);
+  add_parties(CONSUMER);
+  add_parties(JOINER);
+}
+
+static void explore_program(const struct program *p) {
+  program = p;
+  programs++;
+  open_world();
+  is_new();
+  explore();
+  forget_all();
+}
+
+static int size_of(const struct program *p) {
+  int size = 0;
+  for (int role = 0; role < ROLES; role++) size += p->count[role] + p->twice[role];
+  return size;
+}
+
+/* All ways to give one or two items to up to three on each side. */
+static void explore_sides(struct program p, int most) {
+  uint8_t *producers = &p.count[PRODUCER], *consumers = &p.count[CONSUMER];
+  uint8_t *twice = p.twice;
+  for (*producers = 0; *producers <= SIDE; ++*producers)
+    for (*consumers = 0; *consumers <= SIDE; ++*consumers)
+      for (twice[PRODUCER] = 0; twice[PRODUCER] <= *producers; twice[PRODUCER]++)
+        for (twice[CONSUMER] = 0; twice[CONSUMER] <= *consumers; twice[CONSUMER]++)
+          if (size_of(&p) <= most && check.failures == 0) explore_program(&p);
+}
+
+static void explore_all(enum aq_order_kind kind, uint8_t joiners) {
+  int most = (int)chance_env("AQ_EXPLORE", SIZE);
+  states = steps = programs = 0;
+  signal(SIGABRT, on_abort);
+  for (size_t maxsize = 0; maxsize <= 2; maxsize++) {
+    struct program p = {.count = {[JOINER] = joiners}, .maxsize = maxsize, .kind = kind};
+    explore_sides(p, most);
+  }
+  printf("AQ_EXPLORE=%d: %ju programs, %ju states, %ju steps\n", most, (uintmax_t)programs,
+         (uintmax_t)states, (uintmax_t)steps);
+}
+
+TEST(I1_I4_all_that_can_happen_fifo) { explore_all(AQ_FIFO, 0); }
+TEST(I1_I4_all_that_can_happen_lifo) { explore_all(AQ_LIFO, 0); }
+TEST(I1_I4_all_that_can_happen_with_a_join) { explore_all(AQ_FIFO, 1); }
