@@ -1,0 +1,1461 @@
+-- The concrete examples of the semantics, by rule, as small scenarios with the events they must
+-- show. Each is { rule =, run = function(aq, log), expect = "event, event, ...", needs = }. `run`
+-- is the main task of a run of its own, under a virtual clock; log(...) notes one event. They hold
+-- for the library and for the model alike; `needs` names what the model leaves out.
+
+local vectors = {}
+
+local function vector(rule, run, expect, needs)
+  table.insert(vectors, {rule = rule, run = run, expect = expect, needs = needs})
+end
+
+---------------------------------------------------------------------------------------------------
+-- Helpers
+
+-- Counts turns from now on. The first task made is the first to run in each turn, so all others see
+-- the same count in one turn. While it runs the virtual clock stands still; it gives up in the end,
+-- so that a scenario gone wrong ends too.
+local function hops(aq)
+  local turns = -1
+  aq.create_task(function()
+    while turns < 100 do
+      turns = turns + 1
+      aq.sleep(0)
+    end
+  end)
+  aq.sleep(0)
+  return function() return turns end
+end
+
+local KINDS = {"CancelledError", "TimeoutError", "QueueEmpty", "QueueFull", "QueueShutDown",
+               "InvalidStateError", "DeadlockError"}
+
+local function name_of(aq, err)
+  for _, name in ipairs(KINDS) do
+    if err == aq[name] then return (name:gsub("Error$", "")) end
+  end
+  if type(err) == "string" and err:find "boom" then return "boom" end
+  return type(err) == "string" and not err:find "attempt to" and "misuse" or tostring(err)
+end
+
+-- What a call returns ("ok" for nothing), or the name of its error.
+local function try(aq, fn, ...)
+  local r = table.pack(pcall(fn, ...))
+  if not r[1] then return name_of(aq, r[2]) end
+  if r.n == 1 or r.n == 2 and r[2] == nil then return "ok" end
+  return table.unpack(r, 2, r.n)
+end
+
+local function boom() error("boom", 0) end
+
+-- Only a cancel leaves the task: other errors would be reported as never retrieved.
+local function pass_on_cancel(aq, err)
+  if err == aq.CancelledError then error(err, 0) end
+end
+
+-- A task that gets one item and logs it under its name, or the error.
+local function getter(aq, log, q, name)
+  return aq.create_task(function()
+    local ok, item = pcall(q.get, q)
+    log(name, ok and item or name_of(aq, item))
+    if not ok then pass_on_cancel(aq, item) end
+  end)
+end
+
+local function putter(aq, log, q, name, item)
+  return aq.create_task(function()
+    local ok, err = pcall(q.put, q, item)
+    log(name, ok and "put" or name_of(aq, err))
+    if not ok then pass_on_cancel(aq, err) end
+  end)
+end
+
+local function joiner(aq, log, q, name)
+  return aq.create_task(function() log(name, try(aq, q.join, q)) end)
+end
+
+local function settle(aq, turns)
+  for _ = 1, turns or 4 do aq.sleep(0) end
+end
+
+-- U, by counting it down.
+local function unfinished(q)
+  local n = 0
+  while pcall(q.task_done, q) do n = n + 1 end
+  return n
+end
+
+---------------------------------------------------------------------------------------------------
+-- Queue basics
+
+vector("Q1 maxsize 0 or less is no bound", function(aq, log)
+  for _, maxsize in ipairs {-1, 0} do
+    local q = aq.Queue(maxsize)
+    for i = 1, 5 do q:put_nowait(i) end
+    log(q:qsize(), q:full())
+  end
+end, "5 false, 5 false")
+
+vector("Q2 maxsize is an integer or nil", function(aq, log)
+  for _, maxsize in ipairs {1.5, "2", true, 0 / 0} do log(try(aq, aq.Queue, maxsize)) end
+  log(aq.Queue(2.0):full(), aq.Queue():full())
+end, "misuse, misuse, misuse, misuse, false false")
+
+vector("Q3 a blocked put is in neither qsize nor U", function(aq, log)
+  local q = aq.Queue(1)
+  q:put_nowait "a"
+  putter(aq, log, q, "P", "b")
+  aq.sleep(0)
+  log(q:qsize(), q:full(), unfinished(q))
+end, "1 true 1, P Cancelled")
+
+vector("Q4 nowait on full and on empty changes nothing", function(aq, log)
+  local q = aq.Queue(1)
+  log(try(aq, q.get_nowait, q), q:qsize(), q:empty())
+  q:put_nowait "a"
+  log(try(aq, q.put_nowait, q, "b"), q:qsize(), q:full(), q:get_nowait(), unfinished(q))
+end, "QueueEmpty 0 true, QueueFull 1 true a 1")
+
+vector("Q5 put with a free slot, get with a free item: no hop", function(aq, log)
+  local hop = hops(aq)
+  local q = aq.Queue(1)
+  q:put "a"
+  log(q:get(), hop())
+end, "a 0")
+
+vector("Q6 U rises when the item is stored", function(aq, log)
+  local q = aq.Queue(1)
+  q:put_nowait "a"
+  putter(aq, log, q, "P", "b")
+  aq.sleep(0)
+  q:get_nowait()
+  q:task_done()
+  log(try(aq, q.task_done, q))
+  settle(aq)
+  log(unfinished(q))
+end, "misuse, P put, 1")
+
+vector("Q7 one put wakes the longest waiting getter", function(aq, log)
+  local q = aq.Queue()
+  for _, name in ipairs {"A", "B", "C"} do getter(aq, log, q, name) end
+  aq.sleep(0)
+  q:put_nowait(1)
+  settle(aq)
+  q:put_nowait(2)
+  settle(aq)
+  log "end"
+end, "A 1, B 2, end, C Cancelled")
+
+vector("Q8 after put_nowait with a getter waiting", function(aq, log)
+  local q = aq.Queue(1)
+  getter(aq, log, q, "A")
+  aq.sleep(0)
+  q:put_nowait(1)
+  log(q:qsize(), q:full(), try(aq, q.put_nowait, q, 2))
+  log(q:empty(), try(aq, q.get_nowait, q))
+  aq.sleep(0)
+  log(q:qsize(), q:full())
+end, "1 true QueueFull, true QueueEmpty, A 1, 0 false")
+
+vector("Q9 after get_nowait with a putter waiting", function(aq, log)
+  local q = aq.Queue(1)
+  q:put_nowait(1)
+  putter(aq, log, q, "P", 2)
+  aq.sleep(0)
+  log(q:get_nowait(), q:qsize())
+  log(q:full(), try(aq, q.put_nowait, q, 3))
+  aq.sleep(0)
+  log(q:qsize(), q:get_nowait())
+end, "1 0, true QueueFull, P put, 1 2")
+
+local function looping_getter(aq, log, q, name)
+  return aq.create_task(function()
+    while true do log(name, q:get()) end
+  end)
+end
+
+vector("Q10 a burst of six with three looping getters", function(aq, log)
+  local q = aq.Queue()
+  for _, name in ipairs {"A", "B", "C"} do looping_getter(aq, log, q, name) end
+  aq.sleep(0)
+  for i = 1, 6 do q:put_nowait(i) end
+  settle(aq)
+end, "A 1, A 2, A 3, A 4, B 5, C 6")
+
+vector("Q11 awaited puts into a bound of 1 rotate", function(aq, log)
+  local q = aq.Queue(1)
+  for _, name in ipairs {"a", "b", "c"} do looping_getter(aq, log, q, name) end
+  aq.sleep(0)
+  for i = 1, 6 do q:put(i) end
+  settle(aq)
+end, "a 1, b 2, c 3, a 4, b 5, c 6")
+
+vector("Q12 nine items by three producers into maxsize 2", function(aq, log)
+  local q = aq.Queue(2)
+  for _, name in ipairs {"a", "b", "c"} do
+    aq.create_task(function()
+      for i = 0, 2 do q:put(name .. i) end
+    end)
+  end
+  aq.create_task(function()
+    while true do log(q:get()) end
+  end)
+  settle(aq, 20)
+end, "a0, a1, a2, b0, c0, b1, c1, b2, c2")
+
+vector("Q13 a later get does not take a woken getter's item", function(aq, log)
+  local q = aq.Queue()
+  getter(aq, log, q, "A")
+  aq.sleep(0)
+  getter(aq, log, q, "B")
+  q:put_nowait(1)
+  settle(aq)
+  q:put_nowait(2)
+  settle(aq)
+end, "A 1, B 2")
+
+vector("Q13 a later put does not take a woken putter's slot", function(aq, log)
+  local q = aq.Queue(1)
+  q:put_nowait(0)
+  putter(aq, log, q, "first", 1)
+  putter(aq, log, q, "second", 2)
+  aq.sleep(0)
+  q:get_nowait()
+  putter(aq, log, q, "barger", 3)
+  settle(aq)
+  for _ = 1, 3 do log(q:get()) end
+end, "first put, 1, second put, 2, barger put, 3")
+
+vector("Q14 a drain loop with empty and get_nowait", function(aq, log)
+  local q = aq.Queue()
+  getter(aq, log, q, "A")
+  aq.sleep(0)
+  for i = 1, 3 do q:put_nowait(i) end
+  while not q:empty() do log(q:get_nowait()) end
+  log("left", q:qsize())
+  aq.sleep(0)
+end, "1, 2, left 1, A 3")
+
+vector("Q16 nil and false are items", function(aq, log)
+  local q = aq.Queue()
+  q:put(nil)
+  q:put_nowait(false)
+  log(q:qsize(), try(aq, q.put, q))
+  log(select("#", q:get()), q:get())
+end, "2 misuse, 1 false")
+
+vector("Q19 a queue made before any task waits on it", function(aq, log)
+  local q = aq.LifoQueue(3)
+  q:put_nowait(1)
+  q:put_nowait(2)
+  log(q:get(), q:get())
+end, "2 1")
+
+vector("V1 equal priorities leave in order of arrival", function(aq, log)
+  local q = aq.PriorityQueue()
+  for i = 0, 7 do q:put_nowait {1, "i" .. i} end
+  q:put_nowait {0, "first"}
+  while not q:empty() do log(q:get_nowait()[2]) end
+end, "first, i0, i1, i2, i3, i4, i5, i6, i7")
+
+vector("V2 the item is chosen when the getter runs: priority", function(aq, log)
+  local q = aq.PriorityQueue()
+  getter(aq, log, q, "A")
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  q:put_nowait(5)
+  q:put_nowait(1)
+  aq.sleep(0)
+end, "A 1, B 5")
+
+vector("V2 the item is chosen when the getter runs: lifo", function(aq, log)
+  local q = aq.LifoQueue()
+  getter(aq, log, q, "A")
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  q:put_nowait(1)
+  q:put_nowait(2)
+  aq.sleep(0)
+end, "A 2, B 1")
+
+---------------------------------------------------------------------------------------------------
+-- task_done and join
+
+vector("J1 task_done too often", function(aq, log)
+  local q = aq.Queue()
+  log(try(aq, q.task_done, q))
+  q:put(1)
+  log(try(aq, q.task_done, q), try(aq, q.task_done, q))
+end, "misuse, ok misuse")
+
+vector("J2 join without unfinished items: no hop", function(aq, log)
+  local hop = hops(aq)
+  local q = aq.Queue()
+  q:join()
+  log(hop())
+end, "0")
+
+vector("J3 join counts items that were got but are not done", function(aq, log)
+  local q = aq.Queue()
+  q:put(1)
+  q:put(2)
+  joiner(aq, log, q, "J")
+  q:get()
+  q:get()
+  settle(aq)
+  q:task_done()
+  settle(aq)
+  log "one left"
+  q:task_done()
+  settle(aq)
+end, "one left, J ok")
+
+vector("J4 U = 0 wakes all joiners", function(aq, log)
+  local q = aq.Queue()
+  q:put(1)
+  joiner(aq, log, q, "J")
+  joiner(aq, log, q, "K")
+  aq.sleep(0)
+  q:task_done()
+  log "done"
+  aq.sleep(0)
+end, "done, J ok, K ok")
+
+vector("J5 a woken joiner returns although a new item came", function(aq, log)
+  local q = aq.Queue()
+  q:put(1)
+  joiner(aq, log, q, "J")
+  aq.sleep(0)
+  q:task_done()
+  q:put_nowait(2)
+  aq.sleep(0)
+  log(unfinished(q))
+end, "J ok, 1")
+
+vector("J6 a blocked put does not hold join", function(aq, log)
+  local q = aq.Queue(1)
+  q:put(1)
+  putter(aq, log, q, "P", 2)
+  joiner(aq, log, q, "J")
+  aq.sleep(0)
+  q:task_done()
+  aq.sleep(0)
+  q:get_nowait()
+  aq.sleep(0)
+  log(unfinished(q))
+end, "J ok, P put, 1")
+
+vector("J7 cancelling a joiner changes nothing", function(aq, log)
+  local q = aq.Queue()
+  q:put(1)
+  local j = joiner(aq, log, q, "J")
+  joiner(aq, log, q, "K")
+  aq.sleep(0)
+  j:cancel()
+  aq.sleep(0)
+  q:task_done()
+  aq.sleep(0)
+end, "J Cancelled, K ok")
+
+vector("J8 task_done after shutdown", function(aq, log)
+  local q = aq.Queue()
+  q:put(1)
+  q:get()
+  q:shutdown(true)
+  joiner(aq, log, q, "J")
+  aq.sleep(0)
+  log(try(aq, q.task_done, q))
+  aq.sleep(0)
+end, "ok, J ok")
+
+---------------------------------------------------------------------------------------------------
+-- shutdown
+
+vector("S1 shutdown is idempotent", function(aq, log)
+  local q = aq.Queue()
+  q:put(1)
+  q:shutdown()
+  q:shutdown()
+  log(q:shutdown(true).n, q:shutdown(true).n, q:is_shutdown())
+end, "1 0 true")
+
+vector("S2 put after shutdown", function(aq, log)
+  local q = aq.Queue()
+  q:shutdown()
+  log(try(aq, q.put, q, 1), try(aq, q.put_nowait, q, 1), q:qsize())
+end, "QueueShutDown QueueShutDown 0")
+
+vector("S3 graceful: drain, then QueueShutDown; a blocked put is not stored", function(aq, log)
+  local hop = hops(aq)
+  local q = aq.Queue(2)
+  q:put(1)
+  q:put(2)
+  aq.create_task(function() log("P", try(aq, q.put, q, 3), hop()) end)
+  aq.sleep(0)
+  q:shutdown()
+  log("shut", hop())
+  aq.sleep(0)
+  log(q:get(), q:get_nowait(), try(aq, q.get, q), try(aq, q.get_nowait, q), unfinished(q))
+end, "shut 1, P QueueShutDown 2, 1 2 QueueShutDown QueueShutDown 2")
+
+vector("S4 all waiting getters are woken and raise", function(aq, log)
+  local q = aq.Queue()
+  getter(aq, log, q, "A")
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  q:shutdown()
+  log "shut"
+  aq.sleep(0)
+end, "shut, A QueueShutDown, B QueueShutDown")
+
+vector("S5 immediate: items go, those got still need task_done", function(aq, log)
+  local q = aq.Queue()
+  for i = 1, 3 do q:put(i) end
+  q:get()
+  joiner(aq, log, q, "J")
+  aq.sleep(0)
+  log(q:shutdown(true).n, q:qsize())
+  settle(aq)
+  q:task_done()
+  log "done"
+  aq.sleep(0)
+end, "2 0, done, J ok")
+
+vector("S5 immediate: joiners, getters and putters wake in this order", function(aq, log)
+  local q = aq.Queue(1)
+  putter(aq, log, q, "O", 1)
+  putter(aq, log, q, "P", 2)
+  joiner(aq, log, q, "J")
+  aq.sleep(0)
+  q:shutdown(true)
+  aq.sleep(0)
+end, "O put, J ok, P QueueShutDown")
+
+vector("S6 join on a shut queue", function(aq, log)
+  local q = aq.Queue()
+  q:put(1)
+  joiner(aq, log, q, "J")
+  aq.sleep(0)
+  q:shutdown()
+  settle(aq)
+  q:get()
+  q:task_done()
+  aq.sleep(0)
+  log(try(aq, q.join, q))
+end, "J ok, ok")
+
+vector("S7 put_nowait, then shutdown(immediate) in one turn", function(aq, log)
+  local q = aq.Queue()
+  getter(aq, log, q, "A")
+  aq.sleep(0)
+  q:put_nowait(1)
+  local dropped = q:shutdown(true)
+  log(dropped.n, dropped[1])
+  aq.sleep(0)
+end, "1 1, A QueueShutDown")
+
+vector("S7 get_nowait, then shutdown in one turn", function(aq, log)
+  local q = aq.Queue(1)
+  q:put_nowait(1)
+  putter(aq, log, q, "P", 2)
+  aq.sleep(0)
+  q:get_nowait()
+  q:shutdown()
+  aq.sleep(0)
+  log(q:qsize(), unfinished(q))
+end, "P QueueShutDown, 0 1")
+
+vector("S8 immediate returns what was thrown away", function(aq, log)
+  local q = aq.Queue()
+  for i = 1, 3 do q:put(i) end
+  local dropped = q:shutdown(true)
+  log(dropped.n, dropped[1], dropped[2], dropped[3])
+end, "3 1 2 3")
+
+vector("S9 a graceful shutdown honours the tickets of getters", function(aq, log)
+  local q = aq.Queue()
+  getter(aq, log, q, "A")
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  q:put_nowait(1)
+  q:shutdown()
+  log(try(aq, q.get_nowait, q), try(aq, q.get, q))
+  aq.sleep(0)
+end, "QueueShutDown QueueShutDown, A 1, B QueueShutDown")
+
+---------------------------------------------------------------------------------------------------
+-- Cancelling and timing out a queue operation
+
+vector("X1 cancel of a waiting getter leaves no ghost", function(aq, log)
+  local q = aq.Queue()
+  local a = getter(aq, log, q, "A")
+  aq.sleep(0)
+  a:cancel()
+  aq.sleep(0)
+  q:put_nowait(1)
+  log(q:empty(), q:get_nowait())
+end, "A Cancelled, false 1")
+
+vector("X2 put then cancel in one turn: the next waiter gets it", function(aq, log)
+  local q = aq.Queue()
+  local a = getter(aq, log, q, "A")
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  q:put_nowait "x"
+  a:cancel()
+  settle(aq)
+end, "A Cancelled, B x")
+
+vector("X2 put then cancel in one turn: nobody else waits", function(aq, log)
+  local q = aq.Queue()
+  local a = getter(aq, log, q, "A")
+  aq.sleep(0)
+  q:put_nowait "x"
+  a:cancel()
+  log(q:empty())
+  aq.sleep(0)
+  log(q:qsize(), q:get_nowait())
+end, "true, A Cancelled, 1 x")
+
+vector("X3 cancel then put in one turn", function(aq, log)
+  local q = aq.Queue()
+  local a = getter(aq, log, q, "A")
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  a:cancel()
+  q:put_nowait "x"
+  settle(aq)
+end, "A Cancelled, B x")
+
+vector("X4 two puts and a cancel: order is kept", function(aq, log)
+  local q = aq.Queue()
+  local a = getter(aq, log, q, "A")
+  getter(aq, log, q, "B")
+  getter(aq, log, q, "C")
+  aq.sleep(0)
+  q:put_nowait(1)
+  q:put_nowait(2)
+  a:cancel()
+  settle(aq)
+end, "A Cancelled, B 1, C 2")
+
+for _, cancel_first in ipairs {false, true} do
+  vector("X5 blocked putter: get and cancel in one turn", function(aq, log)
+    local q = aq.Queue(1)
+    q:put_nowait(1)
+    local p = putter(aq, log, q, "P", 2)
+    aq.sleep(0)
+    if cancel_first then p:cancel() end
+    log(q:get_nowait())
+    p:cancel()
+    settle(aq)
+    log(q:qsize(), unfinished(q))
+  end, "1, P Cancelled, 0 1")
+end
+
+vector("X6 get cancelled before its first step", function(aq, log)
+  local q = aq.Queue()
+  q:put_nowait(1)
+  local a = getter(aq, log, q, "A")
+  a:cancel()
+  settle(aq)
+  log(a:cancelled(), q:qsize())
+end, "true 1")
+
+vector("X7 a put after the deadline in the same turn", function(aq, log)
+  local q = aq.Queue()
+  aq.create_task(function() log("A", try(aq, q.get, q, 1)) end)
+  aq.create_task(function()
+    aq.sleep(1)
+    q:put_nowait(1)
+    log "put"
+  end)
+  aq.sleep(2)
+  log(q:qsize())
+end, "A Timeout, put, 1")
+
+vector("X7 under wait_for(fn) the deadline is a cancel", function(aq, log)
+  local q = aq.Queue()
+  aq.create_task(function() log("A", try(aq, aq.wait_for, q.get, 1, q)) end)
+  aq.create_task(function() log("B", q:get()) end)
+  aq.create_task(function()
+    aq.sleep(1)
+    q:put_nowait(1)
+    log "put"
+  end)
+  aq.sleep(2)
+end, "A Timeout, put, B 1")
+
+for offset = 0, 4 do
+  vector("X8 wait_for(get), cancelled " .. offset .. " turns after the put", function(aq, log)
+    local q = aq.Queue()
+    local item
+    local t = aq.create_task(function() item = aq.wait_for(q.get, 10, q) end)
+    aq.sleep(0)
+    q:put_nowait(1)
+    settle(aq, offset)
+    t:cancel()
+    settle(aq, 8)
+    log((item == nil) == (q:qsize() == 1), t:cancelled() == (item == nil))
+  end, "true true")
+end
+
+vector("X10 a timeout of 0 tries once", function(aq, log)
+  local hop = hops(aq)
+  local q = aq.Queue(1)
+  log(try(aq, q.get, q, 0), try(aq, q.get, q, -1))
+  log(try(aq, q.put, q, 1, 0), try(aq, q.put, q, 2, 0), try(aq, q.join, q, 0))
+  log(try(aq, q.get, q, 0), hop())
+end, "Timeout Timeout, ok Timeout Timeout, 1 0")
+
+---------------------------------------------------------------------------------------------------
+-- Tasks and cancel
+
+vector("T1 first steps in order of creation, in the next turn", function(aq, log)
+  for _, name in ipairs {"a", "b", "c"} do aq.create_task(function() log(name) end) end
+  log "main"
+  aq.sleep(0)
+end, "main, a, b, c")
+
+vector("T2 cancel of a waiting task", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function()
+    local ok, err = pcall(aq.sleep, 1)
+    log(hop(), name_of(aq, err))
+    if not ok then error(err, 0) end
+  end)
+  aq.sleep(0)
+  log(hop(), t:cancel(), t:cancelled(), t:done())
+  aq.sleep(0)
+  log(t:cancelled(), t:done())
+end, "1 true false false, 2 Cancelled, true true")
+
+vector("T3 cancel before the first step", function(aq, log)
+  local t = aq.create_task(function() log "body" end)
+  t:cancel()
+  log(try(aq, t.await, t))
+end, "Cancelled")
+
+vector("T4 cancel of oneself: the next suspension raises", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function()
+    log(hop(), aq.current_task():cancel())
+    log(hop(), try(aq, aq.sleep, 0))
+    log(hop())
+  end)
+  log(try(aq, t.await, t), t:cancelled())
+end, "1 true, 1 Cancelled, 2, ok false")
+
+vector("T4 cancel of oneself without a further suspension", function(aq, log)
+  local t = aq.create_task(function()
+    aq.current_task():cancel()
+    return "value"
+  end)
+  log(try(aq, t.await, t), t:cancelled())
+end, "Cancelled true")
+
+vector("T5 two cancels, one error, a count", function(aq, log)
+  local t
+  t = aq.create_task(function()
+    log(try(aq, aq.sleep, 1), t:cancelling())
+    log(t:uncancel(), t:uncancel(), t:uncancel())
+    log(try(aq, aq.sleep, 0))
+  end)
+  aq.sleep(0)
+  log(t:cancel(), t:cancel())
+  t:await()
+end, "true true, Cancelled 2, 1 0 0, ok")
+
+vector("T6 cancel of a finished task", function(aq, log)
+  local t = aq.create_task(function() return 7 end)
+  log(t:await(), t:cancel(), t:cancelled(), t:result())
+end, "7 false false 7")
+
+vector("T7 uncancel drops a cancel not yet delivered", function(aq, log)
+  local t
+  t = aq.create_task(function()
+    t:cancel()
+    log(t:uncancel(), try(aq, aq.sleep, 0))
+    return "value"
+  end)
+  log(t:await())
+end, "0 ok, value")
+
+for _, cancel_first in ipairs {false, true} do
+  vector("T8 result and cancel in one turn", function(aq, log)
+    local f = aq.Future()
+    local t = aq.create_task(function() return f:await() end)
+    aq.sleep(0)
+    if cancel_first then
+      log(t:cancel(), try(aq, f.set_result, f, 1))
+    else
+      log(try(aq, f.set_result, f, 1), t:cancel())
+    end
+    log(try(aq, t.await, t))
+  end, (cancel_first and "true InvalidState" or "ok true") .. ", Cancelled")
+end
+
+vector("T9 awaiting a failed task twice", function(aq, log)
+  local problem = {}
+  local t = aq.create_task(function() error(problem) end)
+  local _, first = pcall(t.await, t)
+  local _, second = pcall(t.await, t)
+  log(first == problem, second == problem)
+end, "true true")
+
+vector("T10 awaiting oneself", function(aq, log)
+  local t
+  t = aq.create_task(function() log(try(aq, t.await, t)) end)
+  t:await()
+end, "misuse")
+
+vector("T10 a circle of three: refused where it closes", function(aq, log)
+  local t = {}
+  for i = 1, 3 do
+    t[i] = aq.create_task(function()
+      log(i, try(aq, t[i % 3 + 1].await, t[i % 3 + 1]))
+    end)
+  end
+  t[1]:await()
+end, "3 misuse, 2 ok, 1 ok")
+
+vector("T13 every later suspension raises again, one hop later", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function()
+    for _ = 1, 3 do
+      local result = try(aq, aq.sleep, 1)
+      log(hop(), result)
+    end
+    return "value"
+  end)
+  aq.sleep(0)
+  t:cancel()
+  log(hop(), "cancel")
+  log(t:await(), t:cancelled())
+end, "1 cancel, 2 Cancelled, 3 Cancelled, 4 Cancelled, value false")
+
+vector("T13 calls that need not suspend are not affected", function(aq, log)
+  local q = aq.Queue()
+  q:put_nowait(1)
+  local t = aq.create_task(function()
+    pcall(aq.sleep, 1)
+    log(try(aq, q.get, q), try(aq, q.get, q, 0), try(aq, q.put, q, 2), try(aq, q.get, q))
+    log(try(aq, q.get, q))
+  end)
+  aq.sleep(0)
+  t:cancel()
+  t:await()
+end, "1 Timeout ok 2, Cancelled")
+
+vector("T13 a task that may not wait does not enter the room", function(aq, log)
+  local q = aq.Queue()
+  local t = aq.create_task(function()
+    pcall(aq.sleep, 1)
+    log(try(aq, q.get, q))
+  end)
+  aq.sleep(0)
+  t:cancel()
+  aq.create_task(function()
+    q:put_nowait(1)
+    log(q:empty())
+  end)
+  t:await()
+  log(q:qsize())
+end, "false, Cancelled, 1")
+
+vector("T13 inside a shield waits go on; the cancel stays", function(aq, log)
+  local t = aq.create_task(function()
+    log(try(aq, aq.sleep, 1))
+    log(try(aq, aq.shield, function() return aq.sleep(0, "clean") end))
+    log(try(aq, aq.sleep, 0))
+  end)
+  aq.sleep(0)
+  t:cancel()
+  t:await()
+end, "Cancelled, clean, Cancelled")
+
+vector("T13 a cancel inside a shield waits for the next suspension", function(aq, log)
+  local t
+  t = aq.create_task(function()
+    log(aq.shield(function(a, b)
+      aq.sleep(0)
+      aq.sleep(0)
+      return a, b, t:cancelling()
+    end, "x", "y"))
+    log(try(aq, aq.sleep, 0))
+  end)
+  aq.sleep(0)
+  t:cancel()
+  log(try(aq, t.await, t))
+end, "x y 1, Cancelled, ok")
+
+vector("T13 a cancel passed on counts as delivered", function(aq, log)
+  local inner = aq.create_task(function()
+    pcall(aq.sleep, 1)
+    return "swallowed"
+  end)
+  local outer = aq.create_task(function()
+    log(try(aq, inner.await, inner))
+    log(try(aq, aq.sleep, 0))
+  end)
+  aq.sleep(0)
+  outer:cancel()
+  outer:await()
+end, "swallowed, Cancelled")
+
+---------------------------------------------------------------------------------------------------
+-- gather, shield, wait_for
+
+vector("G1 results in argument order; duplicates run once", function(aq, log)
+  local runs = 0
+  local a = aq.create_task(function()
+    aq.sleep(0)
+    runs = runs + 1
+    return "a"
+  end)
+  local b = aq.create_task(function() return "b" end)
+  local r = aq.gather(a, b, a)
+  log(r.n, r[1], r[2], r[3], runs)
+  log(aq.gather({}).n)
+end, "3 a b a 1, 0")
+
+vector("G2 the first error at once; the others go on", function(aq, log)
+  local slow = aq.create_task(function()
+    settle(aq, 4)
+    log "slow ends"
+  end)
+  local bad = aq.create_task(boom)
+  log(try(aq, aq.gather, slow, bad), slow:done())
+  slow:await()
+end, "boom false, slow ends")
+
+vector("G3 a cancelled child counts as that child raising", function(aq, log)
+  local a = aq.create_task(function() aq.sleep(1) end)
+  local b = aq.create_task(function()
+    settle(aq, 5)
+    return "b"
+  end)
+  local t = aq.create_task(function()
+    log(try(aq, aq.gather, a, b))
+    return "not cancelled"
+  end)
+  aq.sleep(0)
+  a:cancel()
+  log(t:await(), b:cancelled())
+  log(b:await())
+end, "Cancelled, not cancelled false, b")
+
+vector("G3 return_exceptions", function(aq, log)
+  local a = aq.create_task(function() aq.sleep(1) end)
+  a:cancel()
+  local r = aq.gather({a, aq.create_task(boom), aq.create_task(function() return 3 end)},
+                      {return_exceptions = true})
+  log(name_of(aq, r[1]), r.failed[1], r[2], r.failed[2], r[3], r.failed[3])
+end, "Cancelled true boom true 3 nil")
+
+vector("G4 cancelling gather cancels all, raises even with return_exceptions", function(aq, log)
+  local a = aq.create_task(function() aq.sleep(1) end)
+  local b = aq.create_task(function() aq.sleep(1) end)
+  local t = aq.create_task(function()
+    log(try(aq, aq.gather, {a, b}, {return_exceptions = true}))
+  end)
+  aq.sleep(0)
+  t:cancel()
+  t:await()
+  log(a:cancelled(), b:cancelled())
+end, "Cancelled, true true")
+
+vector("G6 cancelling the waiter of a shield leaves the inner one running", function(aq, log)
+  local inner = aq.create_task(function()
+    settle(aq, 4)
+    return "inner"
+  end)
+  local t = aq.create_task(function() log(try(aq, aq.shield, inner)) end)
+  aq.sleep(0)
+  t:cancel()
+  log(inner:await())
+end, "Cancelled, inner")
+
+vector("G7 wait_for(task): the inner one is cancelled and waited for", function(aq, log)
+  local inner = aq.create_task(function()
+    log(try(aq, aq.sleep, 9))
+    aq.shield(aq.sleep, 1)
+    log "inner ends"
+    error(aq.CancelledError, 0)
+  end)
+  log(try(aq, aq.wait_for, inner, 1), inner:cancelled())
+end, "Cancelled, inner ends, Timeout true")
+
+vector("G7 wait_for(task): an inner one that returns a value wins", function(aq, log)
+  local inner = aq.create_task(function()
+    pcall(aq.sleep, 9)
+    return "value"
+  end)
+  log(try(aq, aq.wait_for, inner, 1))
+end, "value")
+
+vector("G7 wait_for(task): an inner one that raises wins", function(aq, log)
+  local inner = aq.create_task(function()
+    pcall(aq.sleep, 9)
+    boom()
+  end)
+  log(try(aq, aq.wait_for, inner, 1))
+end, "boom")
+
+vector("G8 of two deadlines at once the outer one is told", function(aq, log)
+  log(try(aq, aq.wait_for, function()
+    local result = try(aq, aq.wait_for, aq.sleep, 1, 5)
+    log(result)
+    if result == "Cancelled" then error(aq.CancelledError, 0) end
+  end, 1))
+  log(aq.current_task():cancelling(), try(aq, aq.sleep, 0))
+end, "Cancelled, Timeout, 0 ok")
+
+vector("G8 a cancel beside the deadline's own stays a cancel", function(aq, log)
+  local t
+  t = aq.create_task(function()
+    log(try(aq, aq.wait_for, function()
+      local _, err = pcall(aq.sleep, 5)
+      t:cancel()
+      error(err, 0)
+    end, 1))
+    log(t:cancelling())
+  end)
+  pcall(t.await, t)
+  log(t:cancelled())
+end, "Cancelled, 1, true")
+
+vector("G8 wait_for(task), cancelled between deadline and end", function(aq, log)
+  local inner = aq.create_task(function()
+    local _, err = pcall(aq.sleep, 9)
+    aq.shield(aq.sleep, 2)
+    error(err, 0)
+  end)
+  local t = aq.create_task(function() log(try(aq, aq.wait_for, inner, 1), inner:done()) end)
+  aq.sleep(2)
+  log(t:cancel())
+  t:await()
+end, "true, Cancelled true")
+
+vector("G8 a deadline inside a shield", function(aq, log)
+  local function clean_up() return try(aq, aq.wait_for, aq.sleep, 1, 5) end
+  local t = aq.create_task(function()
+    log(aq.shield(clean_up))
+    log(try(aq, aq.sleep, 9))
+    log(aq.shield(clean_up))
+  end)
+  aq.sleep(2)
+  t:cancel()
+  t:await()
+end, "Timeout, Cancelled, Timeout", "wait")
+
+vector("G8 a deadline of 0 does not hide an earlier cancel", function(aq, log)
+  local t
+  t = aq.create_task(function()
+    t:cancel()
+    log(try(aq, aq.wait_for, aq.sleep, 0, 5))
+    log(t:cancelling())
+  end)
+  t:await()
+end, "Cancelled, 1")
+
+---------------------------------------------------------------------------------------------------
+-- Hops
+
+vector("H2 create_task", function(aq, log)
+  local hop = hops(aq)
+  aq.create_task(function() log(hop()) end)
+  aq.sleep(0)
+end, "1")
+
+vector("H3 sleep of 0 and of less", function(aq, log)
+  local hop = hops(aq)
+  aq.sleep(0)
+  log(hop())
+  log(aq.sleep(-1, "result"), hop())
+  log(try(aq, aq.sleep, 0 / 0))
+end, "1, result 2, misuse")
+
+vector("H4 future set: waiters, then callbacks, in order of registration", function(aq, log)
+  local hop = hops(aq)
+  local f = aq.Future()
+  for _, name in ipairs {"a", "b", "c"} do
+    aq.create_task(function() log(name, f:await(), hop()) end)
+  end
+  aq.sleep(0)
+  f:add_done_callback(function(which) log("callback", which == f, hop()) end)
+  f:set_result "x"
+  log("set", hop())
+  aq.sleep(0)
+end, "set 1, a x 2, b x 2, c x 2, callback true 2")
+
+vector("H5 a task's last step", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function() log("last", hop()) end)
+  aq.create_task(function()
+    t:await()
+    log("early", hop())
+  end)
+  t:add_done_callback(function() log("callback", hop()) end)
+  t:await()
+  log("awaiter", hop())
+end, "last 1, early 1, callback 2, awaiter 2")
+
+vector("H6 await of what is finished", function(aq, log)
+  local f, t = aq.Future(), aq.create_task(function() return 1 end)
+  f:set_result(2)
+  local hop = hops(aq)
+  log(t:await(), f:await(), hop())
+end, "1 2 0")
+
+vector("H7 put to getter, and to the awaiter of the getter", function(aq, log)
+  local hop = hops(aq)
+  local q = aq.Queue()
+  local t = aq.create_task(function()
+    q:get()
+    log("getter", hop())
+  end)
+  aq.create_task(function()
+    t:await()
+    log("awaiter", hop())
+  end)
+  aq.sleep(0)
+  q:put_nowait(1)
+  log("put", hop())
+  settle(aq)
+end, "put 1, getter 2, awaiter 3")
+
+vector("H8 get to putter", function(aq, log)
+  local hop = hops(aq)
+  local q = aq.Queue(1)
+  q:put(1)
+  aq.create_task(function()
+    q:put(2)
+    log("putter", hop())
+  end)
+  aq.sleep(0)
+  q:get()
+  log("get", hop())
+  aq.sleep(0)
+end, "get 1, putter 2")
+
+vector("H9 task_done to joiner", function(aq, log)
+  local hop = hops(aq)
+  local q = aq.Queue()
+  q:put(1)
+  aq.create_task(function()
+    q:join()
+    log("joiner", hop())
+  end)
+  aq.sleep(0)
+  q:task_done()
+  log("done", hop())
+  aq.sleep(0)
+end, "done 1, joiner 2")
+
+vector("H10 cancel, and the awaiter of the cancelled", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function()
+    local _, err = pcall(aq.sleep, 1)
+    log("inside", hop())
+    error(err, 0)
+  end)
+  aq.create_task(function() log("awaiter", try(aq, t.await, t), hop()) end)
+  aq.sleep(0)
+  t:cancel()
+  log("cancel", hop())
+  settle(aq)
+end, "cancel 1, inside 2, awaiter Cancelled 3")
+
+vector("H11 a cancel goes down the chain and comes up one level per hop", function(aq, log)
+  local hop = hops(aq)
+  local f = aq.Future()
+  local last = f
+  local tasks = {}
+  for i, name in ipairs {"inner", "outer", "awaiter"} do
+    local waited_for = last
+    tasks[i] = aq.create_task(function()
+      local _, err = pcall(waited_for.await, waited_for)
+      log(name, hop(), name_of(aq, err))
+      error(err, 0)
+    end)
+    last = tasks[i]
+  end
+  aq.sleep(0)
+  log("cancel", hop(), tasks[2]:cancel(), f:cancelled())
+  settle(aq)
+end, "cancel 1 true true, inner 2 Cancelled, outer 3 Cancelled, awaiter 4 Cancelled")
+
+vector("H12 cancel before the start", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function() log "body" end)
+  t:cancel()
+  log(try(aq, t.await, t), hop())
+end, "Cancelled 2")
+
+vector("H13 the last future of a gather", function(aq, log)
+  local hop = hops(aq)
+  local f, g = aq.Future(), aq.Future()
+  aq.create_task(function()
+    aq.gather(f, g)
+    log("gather", hop())
+  end)
+  f:set_result(1)
+  aq.sleep(0)
+  g:set_result(2)
+  log("set", hop())
+  settle(aq)
+  local before = hop()
+  log(aq.gather(f, g)[2], hop() - before)
+end, "set 1, gather 3, 2 0")
+
+vector("H14 the last step of a gathered task", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function() log("last", hop()) end)
+  aq.gather(t)
+  log("gather", hop())
+end, "last 1, gather 3")
+
+vector("H15 shield of a task", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function() log("last", hop()) end)
+  aq.shield(t)
+  log("shield", hop())
+  aq.shield(t)
+  log("again", hop())
+end, "last 1, shield 3, again 3")
+
+vector("H15 wait, also of what is done", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function() log("last", hop()) end)
+  aq.wait {t}
+  log("wait", hop())
+  aq.wait {t}
+  log("again", hop())
+end, "last 1, wait 3, again 5", "wait")
+
+vector("H16 the end of a group", function(aq, log)
+  local hop = hops(aq)
+  do
+    local g <close> = aq.TaskGroup()
+    g:create_task(function() log("last", hop()) end)
+  end
+  log("left", hop())
+  do local _ <close> = aq.TaskGroup() end
+  log("left", hop())
+end, "last 1, left 3, left 3", "TaskGroup")
+
+vector("H17 a child of a group raises", function(aq, log)
+  local hop = hops(aq)
+  local function sibling(name)
+    local _, err = pcall(aq.sleep, 9)
+    log(name, name_of(aq, err), hop())
+    error(err, 0)
+  end
+  local ok, err = pcall(function()
+    local g <close> = aq.TaskGroup()
+    g:create_task(sibling, "sibling")
+    g:create_task(function()
+      log("raises", hop())
+      boom()
+    end)
+    sibling "body"
+  end)
+  log(ok, name_of(aq, err), hop())
+end, "raises 1, sibling Cancelled 3, body Cancelled 3, false boom 5", "TaskGroup")
+
+vector("H18 wait_for of what is ready, of a future", function(aq, log)
+  local hop = hops(aq)
+  log(aq.wait_for(function(...) return ... end, 5, "ready"), hop())
+  local f = aq.Future()
+  aq.create_task(function()
+    f:set_result "x"
+    log("set", hop())
+  end)
+  log(aq.wait_for(f, 5), hop())
+end, "ready 0, set 1, x 2")
+
+vector("H19 wait_for without time", function(aq, log)
+  local hop = hops(aq)
+  local t = aq.create_task(function() aq.sleep(9) end)
+  aq.sleep(0)
+  log(hop(), try(aq, aq.wait_for, t, 0))
+  log(hop(), t:cancelled())
+  local from = hop()
+  log(try(aq, aq.wait_for, function()
+    log("runs", hop() - from)
+    aq.sleep(9)
+  end, 0))
+  log(hop() - from)
+end, "1 Timeout, 4 true, runs 0, Timeout, 1")
+
+vector("H20 a deadline", function(aq, log)
+  local q = aq.Queue()
+  local t = aq.create_task(function()
+    local _, err = pcall(aq.sleep, 9)
+    log("inner", name_of(aq, err))
+    error(err, 0)
+  end)
+  aq.create_task(function() log("get", try(aq, q.get, q, 1)) end)
+  aq.create_task(function() log("wait_for", try(aq, aq.wait_for, q.get, 1, q)) end)
+  aq.create_task(function() log("round a task", try(aq, aq.wait_for, t, 1)) end)
+  aq.create_task(function()
+    aq.sleep(1)
+    log "one"
+    aq.sleep(0)
+    log "two"
+  end)
+  aq.sleep(2)
+end, "get Timeout, wait_for Timeout, inner Cancelled, one, round a task Timeout, two")
+
+for _, kind in ipairs {"Lock", "Semaphore"} do
+  vector("H21 release of a " .. kind, function(aq, log)
+    local hop = hops(aq)
+    local l = kind == "Lock" and aq.Lock() or aq.Semaphore(1)
+    l:acquire()
+    aq.create_task(function()
+      l:acquire()
+      log("waiter", hop())
+      l:release()
+    end)
+    aq.sleep(0)
+    l:release()
+    log("release", hop())
+    l:acquire()
+    log("again", hop())
+  end, "release 1, waiter 2, again 3")
+end
+
+vector("H21 locked right after release", function(aq, log)
+  local l = aq.Lock()
+  l:acquire()
+  aq.create_task(function() l:acquire() end)
+  aq.sleep(0)
+  log(l:locked())
+  l:release()
+  log(l:locked(), try(aq, l.acquire, l, 0))
+  aq.sleep(0)
+  log(l:locked())
+end, "true, false Timeout, true")
+
+vector("H22 an event set, and cleared at once", function(aq, log)
+  local hop = hops(aq)
+  local e = aq.Event()
+  for _, name in ipairs {"a", "b"} do
+    aq.create_task(function()
+      e:wait()
+      log(name, hop())
+    end)
+  end
+  aq.sleep(0)
+  e:set()
+  e:clear()
+  log("set", hop(), e:is_set())
+  aq.sleep(0)
+end, "set 1 false, a 2, b 2")
+
+vector("H23 notify_all, the lock freed in that turn", function(aq, log)
+  local hop = hops(aq)
+  local c = aq.Condition()
+  for _, name in ipairs {"a", "b", "c"} do
+    aq.create_task(function()
+      c:acquire()
+      c:wait()
+      log(name, hop())
+      c:release()
+    end)
+  end
+  aq.sleep(0)
+  c:acquire()
+  c:notify_all()
+  c:release()
+  log("notify", hop())
+  settle(aq)
+end, "notify 1, a 2, b 2, c 2", "Condition")
+
+vector("H27 ping-pong through a queue of 1", function(aq, log)
+  local hop = hops(aq)
+  local q = aq.Queue(1)
+  aq.create_task(function()
+    for i = 0, 3 do
+      q:put(i)
+      log("p" .. i, hop())
+    end
+  end)
+  aq.create_task(function()
+    for _ = 0, 3 do log("c" .. q:get(), hop()) end
+  end)
+  settle(aq, 9)
+end, "p0 1, c0 1, p1 2, c1 3, p2 4, c2 5, p3 6, c3 7")
+
+vector("H28 two tasks with two turns each", function(aq, log)
+  for _, name in ipairs {"a", "b"} do
+    aq.create_task(function()
+      for i = 0, 2 do
+        log(name .. i)
+        if i < 2 then aq.sleep(0) end
+      end
+    end)
+  end
+  settle(aq)
+end, "a0, b0, a1, b1, a2, b2")
+
+vector("H29 a wake takes its place in the one order", function(aq, log)
+  local q = aq.Queue()
+  getter(aq, log, q, "getter")
+  aq.sleep(0)
+  aq.create_task(function() log "x" end)
+  q:put_nowait(1)
+  aq.create_task(function() log "y" end)
+  aq.sleep(0)
+end, "x, getter 1, y")
+
+vector("L1 what is ready goes before timers that are due", function(aq, log)
+  local t
+  aq.create_task(function()
+    aq.sleep(1)
+    log "later"
+  end)
+  t = aq.create_task(function()
+    aq.sleep(1)
+    log "equal"
+  end)
+  t:await()
+end, "later, equal")
+
+vector("L3 equal deadlines in order of arming", function(aq, log)
+  for i = 1, 6 do
+    aq.create_task(function()
+      aq.sleep(1)
+      log(i)
+    end)
+  end
+  aq.sleep(2)
+end, "1, 2, 3, 4, 5, 6")
+
+---------------------------------------------------------------------------------------------------
+-- Locks
+
+local function taker(aq, log, l, name, turns)
+  return aq.create_task(function()
+    local ok, err = pcall(l.acquire, l)
+    log(name, ok and "has it" or name_of(aq, err))
+    if not ok then error(err, 0) end
+    settle(aq, turns or 1)
+    l:release()
+  end)
+end
+
+vector("K1 a lock is fair", function(aq, log)
+  local l = aq.Lock()
+  for _, name in ipairs {"a", "b", "c"} do taker(aq, log, l, name) end
+  settle(aq, 8)
+  log(l:locked(), try(aq, l.release, l))
+end, "a has it, b has it, c has it, false misuse")
+
+vector("K1 nobody jumps in before a woken waiter", function(aq, log)
+  local l = aq.Lock()
+  l:acquire()
+  taker(aq, log, l, "waiter")
+  aq.sleep(0)
+  taker(aq, log, l, "late")
+  l:release()
+  log(try(aq, l.acquire, l, 0))
+  settle(aq, 6)
+end, "Timeout, waiter has it, late has it")
+
+vector("K1 a woken waiter that is cancelled passes the lock on", function(aq, log)
+  local l = aq.Lock()
+  l:acquire()
+  local a = taker(aq, log, l, "a")
+  taker(aq, log, l, "b")
+  aq.sleep(0)
+  l:release()
+  a:cancel()
+  settle(aq, 6)
+end, "a Cancelled, b has it")
+
+vector("K1 the first waiter cancelled, then a release in the same turn", function(aq, log)
+  local l = aq.Lock()
+  l:acquire()
+  local a = taker(aq, log, l, "a")
+  taker(aq, log, l, "b")
+  aq.sleep(0)
+  a:cancel()
+  l:release()
+  settle(aq, 6)
+end, "a Cancelled, b has it")
+
+vector("K2 a release gives the permit to the first waiter", function(aq, log)
+  local s = aq.Semaphore(0)
+  taker(aq, log, s, "a", 9)
+  taker(aq, log, s, "b", 9)
+  aq.sleep(0)
+  s:release()
+  log(s:locked(), try(aq, s.acquire, s, 0))
+  settle(aq)
+end, "true Timeout, a has it, b Cancelled")
+
+vector("K2 a live waiter means locked, though a permit is free", function(aq, log)
+  local s = aq.Semaphore(0)
+  taker(aq, log, s, "a", 9)
+  aq.sleep(0)
+  s:release()
+  s:release()
+  log(s:locked())
+  aq.sleep(0)
+  log(s:locked(), try(aq, s.acquire, s, 0))
+end, "true, a has it, false true")
+
+vector("K2 woken and cancelled: the permits are passed on, several at once", function(aq, log)
+  local s = aq.Semaphore(0)
+  local a, b = taker(aq, log, s, "a", 9), taker(aq, log, s, "b", 9)
+  taker(aq, log, s, "c", 9)
+  taker(aq, log, s, "d", 9)
+  aq.sleep(0)
+  s:release()
+  s:release()
+  a:cancel()
+  b:cancel()
+  settle(aq)
+  log(s:locked())
+end, "a Cancelled, b Cancelled, c has it, d has it, true")
+
+vector("K2 values: initial and bounded", function(aq, log)
+  log(try(aq, aq.Semaphore, -1))
+  local s = aq.BoundedSemaphore(1)
+  log(try(aq, s.release, s))
+  s:acquire()
+  log(try(aq, s.release, s), try(aq, s.release, s))
+end, "misuse, misuse, ok misuse")
+
+vector("K3 set wakes all who wait now", function(aq, log)
+  local e = aq.Event()
+  local function waiter(name)
+    return aq.create_task(function() log(name, try(aq, e.wait, e) and "woken") end)
+  end
+  waiter "a"
+  waiter "b"
+  aq.sleep(0)
+  e:set()
+  e:clear()
+  waiter "c"
+  settle(aq)
+  log(e:is_set(), try(aq, e.wait, e, 0))
+  e:set()
+  settle(aq)
+  log(try(aq, e.wait, e, 0) ~= "Timeout")
+end, "a woken, b woken, false Timeout, c woken, true")
+
+-- The events that a scenario shows on one implementation, as text like `expect`.
+local function play(aq, scenario)
+  local events = {}
+  aq.run(scenario.run, aq, function(...)
+    local parts = table.pack(...)
+    for i = 1, parts.n do parts[i] = tostring(parts[i]) end
+    table.insert(events, table.concat(parts, " "))
+  end)
+  return table.concat(events, ", ")
+end
+
+return {list = vectors, play = play}
