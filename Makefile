@@ -23,6 +23,8 @@ DEPS    ?=
 LUACHECK     ?= luacheck
 CLANG_FORMAT ?= clang-format
 
+comma := ,
+
 # Evaluated at first use, then remembered.
 lazy = $(eval $(1) := $(2))$($(1))
 
@@ -34,6 +36,10 @@ need_uv  = $(or $(UV_PC),$(error libuv not found. Try "make deps", or set UV_CFL
 
 LUA_CFLAGS ?= $(call lazy,LUA_CFLAGS,$$(shell pkg-config --cflags $(need_lua)))
 LUA_LIBS   ?= $(call lazy,LUA_LIBS,$$(shell pkg-config --libs $(need_lua)))
+# The executable has its Lua inside, as the stock interpreter does, where there is an archive of it:
+# calls into it are direct. Set LUA_LIBS or an empty LUA_ARCHIVE for the shared one.
+LUA_ARCHIVE ?= $(if $(filter file,$(origin LUA_LIBS)),$(call lazy,LUA_ARCHIVE,$$(wildcard \
+  $$(shell pkg-config --variable=libdir $(LUA_PC))/lib$$(shell pkg-config --variable=lib_name $(LUA_PC)).a)))
 UV_CFLAGS  ?= $(call lazy,UV_CFLAGS,$$(shell pkg-config --cflags $(need_uv)))
 UV_LIBS    ?= $(call lazy,UV_LIBS,$$(shell pkg-config --libs $(need_uv)))
 
@@ -81,6 +87,7 @@ SHARED = libaqlua.$(SOMAJOR).dylib
 solink := libaqlua.dylib
 module_ldflags := -bundle -undefined dynamic_lookup
 shared_ldflags  = -dynamiclib -install_name $(LIBDIR)/$(SHARED)
+exe_lua         = $(LUA_LIBS)
 system_libs    := -lm
 else
 SHARED = libaqlua.so.$(SOMAJOR)
@@ -89,6 +96,7 @@ module_ldflags := -shared -Wl,--exclude-libs,ALL
 shared_ldflags  = -shared -Wl,-soname,$(SHARED) -Wl,--exclude-libs,ALL
 # C modules find Lua's API in the executable, also when Lua is linked in statically.
 exe_ldflags    := -Wl,-E
+exe_lua         = $(if $(LUA_ARCHIVE),-Wl$(comma)--whole-archive $(LUA_ARCHIVE) -Wl$(comma)--no-whole-archive,$(LUA_LIBS))
 system_libs    := -pthread -lm $(if $(filter Linux,$(shell uname -s)),-ldl)
 endif
 
@@ -119,7 +127,7 @@ tests: $(tests)
 	@:
 
 $(exe): $(exe_obj) $(lib_obj)
-	$(call say,LINK)$(link) $(exe_ldflags) -o $@ $(exe_obj) $(lib_obj) $(LUA_LIBS) $(UV_LIBS) $(system_libs)
+	$(call say,LINK)$(link) $(exe_ldflags) -o $@ $(exe_obj) $(lib_obj) $(exe_lua) $(UV_LIBS) $(system_libs)
 
 # A module must not bring a Lua of its own: the interpreter that loads it has one.
 $(out)/aqlua.so: $(lib_obj)
@@ -154,7 +162,7 @@ $(B)/lua_sources.c: $(lua_src) tools/embed.sh $(B)/flags
 	$(call say,EMBED)tools/embed.sh $(lua_src) > $@
 
 # Changes only when the commands or the set of files would change.
-flags_now = $(compile) $(LUA_CFLAGS) $(UV_CFLAGS) $(link) $(LUA_LIBS) $(UV_LIBS) $(lua_src) $(lib_obj)
+flags_now = $(compile) $(LUA_CFLAGS) $(UV_CFLAGS) $(link) $(exe_lua) $(UV_LIBS) $(lua_src) $(lib_obj)
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(flags_now))' > $@.new

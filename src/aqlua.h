@@ -41,6 +41,9 @@ AQ_API int luaopen_aqlua(lua_State *L);
 */
 AQ_API void aq_use_loop(lua_State *L, struct uv_loop_s *loop);
 
+/* The loop that the runtime of `L` runs on, or NULL before luaopen_aqlua. */
+AQ_API struct uv_loop_s *aq_uv_loop(lua_State *L);
+
 /*
 ** Runs a function as the main task until it ends, then cancels all other tasks and waits for
 ** them. Stack: the function and its `nargs` arguments, which are popped. Needs luaopen_aqlua.
@@ -65,10 +68,43 @@ AQ_API int aq_in_task(lua_State *L);
 */
 AQ_API size_t aq_unhandled(lua_State *L);
 
+/* Reports a text as such an error, and counts it: for callbacks of the embedder's that fail. */
+AQ_API void aq_report(lua_State *L, const char *text);
+
 /*
 ** Gets every such report instead of stderr: `report(ud, text)`, with a text of one or more lines
 ** that ends in a newline. Called from a turn, never from a finalizer. NULL: back to stderr.
 */
 AQ_API void aq_set_report(lua_State *L, void (*report)(void *ud, const char *text), void *ud);
+
+/*
+** With debug on, Lua's warnings (lua_setwarnf) tell of a step that ran for longer than 100 ms
+** without suspending, a cancel that was swallowed, and a task left behind when aq_call ends.
+*/
+AQ_API void aq_set_debug(lua_State *L, int on);
+
+/*
+** Stopping the program from a signal handler. The library installs none. A handler of the
+** embedder's, running on the thread that uses `L`, may call aq_interrupt and aq_report_tasks on
+** what aq_accept_interrupts gave; both are async-signal-safe.
+*/
+struct aq_interrupt;
+
+/* To be called after luaopen_aqlua, not in a handler. NULL: no memory. Valid until lua_close. */
+AQ_API struct aq_interrupt *aq_accept_interrupts(lua_State *L);
+
+/*
+** Cancels the main task of the aq_call under way, with `why` (a static string) as the message. Lua
+** code that goes on for 50 ms more without suspending has CancelledError raised in it, once, and
+** its task is cancelled. Returns 0, with nothing done, if the program is already on its way to end
+** because of an earlier call: the main task was cancelled so and has not called uncancel().
+*/
+AQ_API int aq_interrupt(struct aq_interrupt *i, const char *why);
+
+/* Has a text on all tasks handed to the report hook, or printed on stderr, soon; goes on then. */
+AQ_API void aq_report_tasks(struct aq_interrupt *i);
+
+/* True if the latest aq_call ended, or is about to, because of aq_interrupt. */
+AQ_API int aq_interrupted(lua_State *L);
 
 #endif

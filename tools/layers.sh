@@ -14,12 +14,13 @@ cd "${1:-.}" || exit 2
 find src spec/core -name '*.[ch]' 2>/dev/null | sort | xargs awk '
   BEGIN {
     # What a file of core/ or bind/ may include beside its own header. Not listed: no rule.
-    may["status"] = may["list"] = may["alloc"] = " status list alloc "
-    may["heap"]   = " status list alloc "
-    may["waiter"] = may["heap"] "heap "
-    may["order"]  = may["heap"] "heap "
-    may["queue"]  = may["heap"] "heap order waiter "
-    may["loop"]   = may["heap"] "heap waiter "
+    may["status"] = may["list"] = may["alloc"] = may["item"] = " status list alloc item "
+    may["heap"]   = may["sorted"] = may["status"]
+    may["waiter"] = may["status"] "heap "
+    may["order"]  = may["status"] "sorted "
+    may["queue"]  = may["status"] "heap order waiter "
+    may["sync"]   = may["status"] "heap waiter "
+    may["loop"]   = may["status"] "heap waiter "
     below["runtime"] = " task error "     # these stand above it
   }
 

@@ -3,11 +3,11 @@
 local aq, internal = ...
 
 -- The Task or Future for an awaitable; a function becomes a child task.
-function internal.ensure_future(value, position, fname)
+function internal.ensure_future(value, position, fname, level)
   if internal.is_future(value) then return value end
   if type(value) == "function" then return aq.create_task(value) end
   error(("bad argument #%d to '%s' (Task, Future or function expected, got %s)")
-    :format(position, fname, type(value)), 4)
+    :format(position, fname, type(value)), level or 4)
 end
 
 local function check_options(options)
@@ -30,12 +30,22 @@ local function arguments(...)
   return list, list.n or #list, check_options(options)
 end
 
+-- Before any function becomes a task: a mistake later in the list must leave none behind.
+local function check_all(list, n)
+  for i = 1, n do
+    if not internal.is_future(list[i]) and type(list[i]) ~= "function" then
+      internal.ensure_future(list[i], i, "gather", 5)
+    end
+  end
+end
+
 -- The children in order, and each of them once. Equal arguments share one child.
 local function make_children(list, n)
+  check_all(list, n)
   local children, distinct, known = {}, {}, {}
   for i = 1, n do
     local value = list[i]
-    local child = value ~= nil and known[value] or internal.ensure_future(value, i, "gather")
+    local child = known[value] or internal.ensure_future(value, i, "gather")
     if not known[value] then
       known[value] = child
       distinct[#distinct + 1] = child

@@ -1,6 +1,6 @@
 -- guard(): `local held <close> = lock:guard()` acquires now and releases when the block is left.
 
-local aq = ...
+local aq, internal = ...
 
 local Guard = { __name = "Guard" }
 
@@ -18,6 +18,7 @@ local function guard(thing, timeout)
   return held
 end
 
+internal.guard = guard
 for _, thing in ipairs { aq.Lock(), aq.Semaphore(), aq.BoundedSemaphore() } do
   getmetatable(thing).__index.guard = guard
 end

@@ -9,10 +9,11 @@ local function not_found(name, tries)
   return ("module '%s' not found:%s"):format(name, table.concat(tries))
 end
 
--- The loader for a module and its extra argument, as package.searchers give them.
+-- The loader for a module and its extra argument, as package.searchers give them; else nil and
+-- what is wrong.
 local function find_loader(name)
   local searchers = package.searchers
-  if type(searchers) ~= "table" then error("'package.searchers' must be a table", 4) end
+  if type(searchers) ~= "table" then return nil, "'package.searchers' must be a table" end
   local tries = {}
   for _, search in ipairs(searchers) do
     local loader, extra = search(name)
@@ -21,11 +22,10 @@ local function find_loader(name)
       tries[#tries + 1] = (loader:find("^\n") and "" or "\n\t") .. loader
     end
   end
-  error(not_found(name, tries), 4)
+  return nil, not_found(name, tries)
 end
 
-local function load_module(name)
-  local loader, extra = find_loader(name)
+local function load_module(name, loader, extra)
   local value = loader(name, extra)
   if value ~= nil then package.loaded[name] = value end
   if package.loaded[name] == nil then package.loaded[name] = true end
@@ -33,14 +33,14 @@ local function load_module(name)
 end
 
 -- Loads a module as the running task, so that others that want it wait for this one load.
-local function load_as(task, name)
+local function load_as(task, name, loader, extra)
   local entry = { task = task, ended = aq.Future() }
   local unmark <close> = setmetatable({}, { __close = function() -- luacheck: ignore
     loading[name] = nil
     entry.ended:set_result()
   end })
   loading[name] = entry
-  return load_module(name)
+  return load_module(name, loader, extra)
 end
 
 -- require, with a module body that may wait. The same results and messages as the stock function.
@@ -57,8 +57,10 @@ local function require_module(name)
     aq.shield(loading[name].ended)
   end
   if package.loaded[name] then return package.loaded[name] end
-  if not task then return load_module(name) end
-  return load_as(task, name)
+  local loader, extra = find_loader(name)
+  if not loader then error(extra, 2) end
+  if not task then return load_module(name, loader, extra) end
+  return load_as(task, name, loader, extra)
 end
 
 -- Done by `aqlua` in its own state. Under stock Lua it is the program's choice, since it replaces

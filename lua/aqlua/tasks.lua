@@ -2,6 +2,10 @@
 
 local aq, internal = ...
 
+-- A value for a <close> variable: calls `fn` when the block is left.
+local OnClose = { __close = function(self) self[1]() end }
+function internal.on_close(fn) return setmetatable({ fn }, OnClose) end
+
 local GRACE = 5 -- seconds that clean-up may take when the program is over
 
 function aq.all_tasks()

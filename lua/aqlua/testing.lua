@@ -1,6 +1,6 @@
--- aqlua.testing: time under control. `require "aqlua.testing"`.
+-- aqlua.testing: time and order under control. `require "aqlua.testing"`.
 
-local _, internal = ...
+local aq, internal = ...
 
 local testing = {}
 
@@ -20,6 +20,37 @@ function testing.clock()
   local was_virtual = internal.is_virtual_clock()
   internal.use_virtual_clock(true)
   return setmetatable({ is_open = true, was_virtual = was_virtual }, Clock)
+end
+
+-- Waits until all other tasks wait for something.
+function testing.settle()
+  repeat aq.sleep(0) until not internal.others_are_ready()
+end
+
+-- The ready tasks of each turn in a random order, so that a test shows what relies on theirs.
+local Shuffle = { __name = "Shuffle" }
+Shuffle.__index = Shuffle
+
+function Shuffle:close()
+  internal.shuffle(0)
+end
+
+function Shuffle:__close(err)
+  self:close()
+  if err ~= nil then
+    io.stderr:write(("aqlua.testing: the order was shuffled with seed %d\n"):format(self.seed))
+  end
+end
+
+-- The same seed gives the same order again; without one, one is picked. When its block is left by
+-- an error, the seed is printed.
+function testing.shuffle(seed)
+  seed = seed or os.time() ~ math.random(1 << 30)
+  if math.type(seed) ~= "integer" or seed == 0 then
+    error("bad argument #1 to 'shuffle' (integer other than 0 expected)", 2)
+  end
+  internal.shuffle(seed)
+  return setmetatable({ seed = seed }, Shuffle)
 end
 
 return testing

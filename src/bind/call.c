@@ -5,9 +5,11 @@
 
 #include "aqlua.h"
 #include "error.h"
+#include "interrupt.h"
 #include "task.h"
 #include "unhandled.h"
 #include "waiting.h"
+#include "watch.h"
 
 static int make_report(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
@@ -24,24 +26,37 @@ static void break_deadlock(lua_State *L, struct aq_task *t) {
   if (!aq_waiter_abort(&t->waiter, AQ_DEADLOCK)) aq_task_close(L, t);
 }
 
+/* Whose wait is broken: the task in the foreground, if it is one that waits. */
+static struct aq_task *blocked_task(const struct aq_runtime *rt, struct aq_task *t) {
+  struct aq_task *foreground = rt->foreground;
+  return foreground != NULL && foreground->waiter.state == AQ_WAITING ? foreground : t;
+}
+
 /* Takes steps until `t` is done or aq_stop is called. */
 static void drive(lua_State *L, struct aq_runtime *rt, struct aq_task *t) {
   while (t->future.state == AQ_PENDING && !rt->is_stopping) {
-    if (!aq_loop_step(rt->loop)) break_deadlock(L, t);
+    if (!aq_loop_step(rt->loop)) break_deadlock(L, blocked_task(rt, t));
     if (rt->nreports > 0) aq_unhandled_report(L, rt);
+    if (rt->reports_early) aq_unhandled_early(L, rt);
+    if (rt->wants) aq_interrupt_serve(L, rt);
   }
 }
 
+/* aq.create_task, as it was made. Stack: function and arguments. */
 static int spawn(lua_State *L) {
-  aq_task_new(L, aq_runtime_of(L), lua_gettop(L) - 1);
+  aq_runtime_push_uv(L, aq_runtime_of(L), AQ_UV_INTERNAL);
+  lua_getfield(L, -1, "create_task");
+  lua_insert(L, 1);
+  lua_pop(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
   return 1;
 }
 
 static int spawn_drain(lua_State *L) {
-  struct aq_runtime *rt = aq_runtime_of(L);
-  aq_runtime_push_uv(L, rt, AQ_UV_INTERNAL);
-  lua_getfield(L, -1, "drain");
-  aq_task_new(L, rt, 0);
+  aq_runtime_push_uv(L, aq_runtime_of(L), AQ_UV_INTERNAL);
+  lua_getfield(L, -1, "create_task");
+  lua_getfield(L, -2, "drain");
+  lua_call(L, 1, 1);
   return 1;
 }
 
@@ -74,9 +89,9 @@ static int push_outcome(lua_State *L, int nresults) {
   return LUA_ERRRUN;
 }
 
-static int refuse(lua_State *L, int first) {
+static int refuse(lua_State *L, int first, const char *why) {
   lua_settop(L, first - 1);
-  lua_pushliteral(L, "aq_call: this state is running tasks already");
+  lua_pushstring(L, why);
   lua_pushliteral(L, "");
   return LUA_ERRRUN;
 }
@@ -84,8 +99,9 @@ static int refuse(lua_State *L, int first) {
 int aq_call(lua_State *L, int nargs, int nresults) {
   struct aq_runtime *rt = aq_runtime_of(L);
   int first = lua_gettop(L) - nargs;
+  if (rt == NULL) return refuse(L, first, "aq_call: luaopen_aqlua was not called");
+  if (rt->is_running) return refuse(L, first, "aq.run: this state is running tasks already");
   lua_State *outer = rt->L;
-  if (rt->is_running) return refuse(L, first);
   lua_pushcfunction(L, spawn);
   lua_insert(L, first);
   int status = lua_pcall(L, nargs + 1, 1, 0);
@@ -97,8 +113,12 @@ int aq_call(lua_State *L, int nargs, int nresults) {
   rt->is_running = true;
   rt->is_stopping = false;
   rt->L = L;
+  rt->main = t;
   drive(L, rt, t);
+  aq_interrupt_main_ended(rt, t);
+  rt->main = rt->foreground = NULL;
   bool was_stopped = rt->is_stopping;
+  if (rt->is_debug) aq_watch_leftovers(L, rt);
   drain(L, rt);
   if (t->future.state == AQ_RAISED) t->future.is_retrieved = true;
   aq_unhandled_flush(L, rt);
@@ -109,7 +129,10 @@ int aq_call(lua_State *L, int nargs, int nresults) {
   return LUA_OK;
 }
 
-void aq_stop(lua_State *L) { aq_runtime_of(L)->is_stopping = true; }
+void aq_stop(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (rt != NULL) rt->is_stopping = true;
+}
 
 int aq_in_task(lua_State *L) {
   const struct aq_runtime *rt = aq_runtime_of(L);
@@ -121,8 +144,14 @@ size_t aq_unhandled(lua_State *L) {
   return rt != NULL ? rt->unhandled : 0;
 }
 
+void aq_report(lua_State *L, const char *text) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (rt != NULL) aq_unhandled_text(rt, text);
+}
+
 void aq_set_report(lua_State *L, void (*report)(void *ud, const char *text), void *ud) {
   struct aq_runtime *rt = aq_runtime_of(L);
+  if (rt == NULL) return;
   rt->report = report;
   rt->report_ud = ud;
 }

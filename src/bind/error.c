@@ -4,6 +4,7 @@
 #include "error.h"
 
 #include <lauxlib.h>
+#include <stdarg.h>
 #include <string.h>
 
 struct error {
@@ -12,7 +13,7 @@ struct error {
 
 #define ERROR_TYPE "aq.Error"
 
-enum { UV_MESSAGE = 1 };
+enum { UV_MESSAGE = 1, UV_STORED = 2, UV_COUNT = 2 };
 
 static const struct {
   const char *name;
@@ -30,7 +31,7 @@ static const struct {
 
 /* A new error value without a message of its own. [-0, +1, m] */
 static void push_new(lua_State *L, enum aq_error_kind kind) {
-  struct error *e = lua_newuserdatauv(L, sizeof *e, 1);
+  struct error *e = lua_newuserdatauv(L, sizeof *e, UV_COUNT);
   e->kind = kind;
   luaL_setmetatable(L, ERROR_TYPE);
 }
@@ -64,6 +65,14 @@ static enum aq_error_kind kind_of(enum aq_status status) {
   }
 }
 
+void aq_error_push_status(lua_State *L, enum aq_status status) {
+  enum aq_error_kind kind = kind_of(status);
+  if (kind == AQ_E_COUNT)
+    lua_pushstring(L, aq_status_text(status));
+  else
+    aq_error_push(L, kind);
+}
+
 int aq_error_raise(lua_State *L, enum aq_status status) {
   enum aq_error_kind kind = kind_of(status);
   if (kind == AQ_E_COUNT) return luaL_error(L, "%s", aq_status_text(status));
@@ -74,6 +83,28 @@ int aq_error_raise(lua_State *L, enum aq_status status) {
 int aq_error_invalid_state(lua_State *L, const char *message) {
   lua_pushstring(L, message);
   aq_error_push_with(L, AQ_E_INVALID_STATE);
+  return lua_error(L);
+}
+
+/* Pushes "chunk:line: " of the innermost Lua function that is not the library's own, or "". */
+static void push_where(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0 || strncmp(ar.source, AQ_CHUNK, sizeof AQ_CHUNK - 1) == 0) continue;
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+    return;
+  }
+  lua_pushliteral(L, "");
+}
+
+int aq_error_misuse(lua_State *L, const char *format, ...) {
+  va_list args;
+  push_where(L);
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  lua_concat(L, 2);
   return lua_error(L);
 }
 
@@ -109,15 +140,32 @@ static int error_index(lua_State *L) {
     lua_pushstring(L, KINDS[e->kind].name);
   else if (strcmp(key, "message") == 0)
     push_message(L, 1, e);
+  else if (strcmp(key, "stored") == 0)
+    lua_getiuservalue(L, 1, UV_STORED);
   else
     lua_pushnil(L);
+  return 1;
+}
+
+/* internal.with_stored(err, n): the error value again, with a field `stored` */
+static int with_stored(lua_State *L) {
+  const struct error *e = check_error(L, 1);
+  push_new(L, e->kind);
+  lua_getiuservalue(L, 1, UV_MESSAGE);
+  lua_setiuservalue(L, -2, UV_MESSAGE);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, UV_STORED);
   return 1;
 }
 
 void aq_error_open(lua_State *L, struct aq_runtime *rt) {
   static const luaL_Reg META[] = {
     {"__tostring", error_tostring}, {"__eq", error_eq}, {"__index", error_index}, {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {{"with_stored", with_stored}, {NULL, NULL}};
   int module = lua_gettop(L);
+  lua_getiuservalue(L, module - 1, AQ_UV_INTERNAL);
+  luaL_setfuncs(L, INTERNAL, 0);
+  lua_pop(L, 1);
   if (luaL_newmetatable(L, ERROR_TYPE)) luaL_setfuncs(L, META, 0);
   lua_pop(L, 1);
   lua_createtable(L, AQ_E_COUNT, 0);

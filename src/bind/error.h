@@ -38,8 +38,14 @@ void aq_error_push_with(lua_State *L, enum aq_error_kind kind);
 /* True when the value at `idx` is an error value of this kind. */
 bool aq_error_is(lua_State *L, int idx, enum aq_error_kind kind);
 
+/* Pushes the error that a status stands for. [-0, +1, m] */
+void aq_error_push_status(lua_State *L, enum aq_status status);
+
 /* Raises the error that a status stands for; never returns. */
 int aq_error_raise(lua_State *L, enum aq_status status);
+
+/* Raises a string, located where the user's code called into the library; never returns. */
+int aq_error_misuse(lua_State *L, const char *format, ...);
 
 /* Raises InvalidStateError with a message of its own; never returns. */
 int aq_error_invalid_state(lua_State *L, const char *message);

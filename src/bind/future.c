@@ -103,6 +103,7 @@ static void remember_origin(lua_State *L, int idx) {
   else
     aq_push_extra(L, idx, AQ_X_ORIGIN);
   aq_set_extra(L, -2, AQ_X_ORIGIN);
+  rt->current->has_origin = true;
   lua_pop(L, 1);
 }
 

@@ -27,7 +27,7 @@ enum {
   AQ_X_CALLBACKS,     /* light pointer -> callback record */
   AQ_X_CHILDREN,      /* list of futures that this one waits for (gather, shield) */
   AQ_X_SENTINEL,      /* its finalizer reports an error that nobody retrieved */
-  AQ_X_MESSAGE,       /* what cancel(message) was given */
+  AQ_X_MESSAGE,       /* CancelledError with the message of the latest cancel(message) */
   AQ_X_ORIGIN,        /* the task whose error this one was handed last */
 };
 

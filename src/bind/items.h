@@ -47,6 +47,9 @@ int aq_items_peek(lua_State *L, struct aq_item item);
 /* The packed item of the value at 2 again, from its bits: it was shelved. */
 struct aq_item aq_items_shelved(lua_State *L, struct aq_items *items, uint64_t bits);
 
+/* Whether a packed item is nil. */
+static inline bool aq_items_is_nil(struct aq_item item) { return item.tag == LUA_TNIL; }
+
 /* Whether a packed item has something on the shelf. */
 bool aq_items_is_shelved(struct aq_item item);
 

@@ -19,6 +19,7 @@
 #include <lualib.h>
 
 #include "error.h"
+#include "interrupt.h"
 #include "leaves.h"
 #include "task.h"
 
@@ -35,15 +36,15 @@ static bool has_gone_into_wait(const struct aq_runtime *rt) {
 
 enum outcome { YIELDED, FAILED, WAITS };
 
-/* Notes that `co`, passed through by a wait, must not be closed; or that it may be again. m */
+/*
+** Notes whether a wait passed through `co`, so that it must not be closed. The entry is made, as
+** false, before the first resume: a wait that has been entered must not fail to be passed on.
+*/
 static void set_waiting(lua_State *L, lua_State *co, bool waiting) {
   lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_WAITING);
   lua_pushthread(co);
   lua_xmove(co, L, 1);
-  if (waiting)
-    lua_pushboolean(L, 1);
-  else
-    lua_pushnil(L);
+  lua_pushboolean(L, waiting);
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }
@@ -54,8 +55,10 @@ static enum outcome resume(lua_State *L, lua_State *co, int nargs, int *nresults
   struct aq_level level = {L, co, rt->level};
   rt->level = &level;
   rt->met_stranger = false;
+  aq_interrupt_follow(rt);
   int status = lua_resume(co, L, nargs, nresults);
   rt->level = level.outer;
+  aq_interrupt_follow(rt);
   if (status == LUA_YIELD && has_gone_into_wait(rt)) return WAITS;
   if (rt->met_stranger) {
     rt->met_stranger = false;
@@ -127,6 +130,7 @@ static int resume_again(lua_State *L, int status, lua_KContext task) {
 static int co_resume(lua_State *L) {
   lua_State *co = check_coroutine(L);
   int nargs = lua_gettop(L) - 1, nresults;
+  if (lua_status(co) == LUA_OK && co != L) set_waiting(L, co, false);
   if (!hand_over(L, co, nargs)) {
     lua_pushboolean(L, 0);
     lua_pushliteral(L, "too many arguments to resume");
@@ -174,6 +178,7 @@ static int wrap_again(lua_State *L, int status, lua_KContext task) {
 static int wrapped(lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
   int nargs = lua_gettop(L), nresults;
+  if (lua_status(co) == LUA_OK && co != L) set_waiting(L, co, false);
   if (!hand_over(L, co, nargs)) return luaL_error(L, "too many arguments to resume");
   enum outcome outcome = resume(L, co, nargs, &nresults);
   return wrap_finish(L, co, outcome, nresults);

@@ -7,9 +7,6 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-/* How the names of the library's own Lua chunks begin. */
-#define AQ_CHUNK "=[aqlua"
-
 /*
 ** Each adds its names to the module table on top; below it is the runtime's userdata. [-0, +0, m]
 */
@@ -20,6 +17,8 @@ void aq_open_time(lua_State *L);
 void aq_open_timeout(lua_State *L);
 void aq_open_sync(lua_State *L);
 void aq_open_coroutine(lua_State *L);
+void aq_open_select(lua_State *L);
+void aq_open_branch(lua_State *L);
 
 /*
 ** Pushes a new metatable with the runtime as upvalue 1 of each function; `methods` become its

@@ -30,16 +30,16 @@ static int await_finish(lua_State *L, struct aq_task *t, bool cancelled) {
 
 static const char CIRCLE[] = "%s: the tasks would wait for each other for ever";
 
-static const struct aq_wait AWAIT = {"await", await_finish};
+static const struct aq_wait AWAIT = {"await", await_finish, NULL};
 
 static int future_await(lua_State *L) {
   struct aq_future *f = check_future(L, 1);
-  struct aq_task *running = aq_task_running(L);
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
   if (f->state != AQ_PENDING) return aq_future_unwrap(L, 1);
-  if (aq_future_leads_to(L, 1, running)) return luaL_error(L, CIRCLE, "await");
+  if (aq_future_leads_to(L, 1, t)) return aq_error_misuse(L, CIRCLE, "await");
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
-  struct aq_task *t = aq_task_to_wait(L);
+  aq_task_check_wait(L, t);
   aq_waiter_enter(&t->waiter, &f->joiners, NULL, aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return aq_task_await(L, t, f, &AWAIT);
 }
@@ -67,8 +67,10 @@ static int future_exception(lua_State *L) {
   if (f->state == AQ_PENDING) return aq_error_invalid_state(L, "the exception is not there yet");
   if (f->state == AQ_ENDED_CANCELLED) return aq_future_unwrap(L, 1);
   f->is_retrieved = true;
-  if (f->state == AQ_RETURNED) return 0;
-  lua_getiuservalue(L, 1, AQ_UV_VALUE);
+  if (f->state == AQ_RETURNED)
+    lua_pushnil(L);
+  else
+    lua_getiuservalue(L, 1, AQ_UV_VALUE);
   return 1;
 }
 
@@ -143,12 +145,12 @@ static int future_new(lua_State *L) {
 */
 static int set_children(lua_State *L) {
   struct aq_future *f = check_settable(L);
-  const struct aq_task *t = aq_task_running(L);
+  const struct aq_task *t = aq_task_running(L, aq_runtime(L));
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 4);
   for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
     bool circle = check_future(L, -1)->state == AQ_PENDING && aq_future_leads_to(L, -1, t);
-    if (circle) return luaL_error(L, CIRCLE, lua_tostring(L, 3));
+    if (circle) return aq_error_misuse(L, CIRCLE, lua_tostring(L, 3));
     lua_pop(L, 1);
   }
   f->passes_cancel = lua_toboolean(L, 4);
@@ -175,6 +177,12 @@ static int fail_like(lua_State *L) {
 /* internal: whether a cancel was passed on to the children */
 static int was_passed_cancel(lua_State *L) {
   lua_pushboolean(L, check_future(L, 1)->was_passed_cancel);
+  return 1;
+}
+
+/* internal: whether a task or future that is done failed; does not count as retrieving */
+static int has_failed(lua_State *L) {
+  lua_pushboolean(L, check_future(L, 1)->state == AQ_RAISED);
   return 1;
 }
 
@@ -206,11 +214,10 @@ void aq_open_future(lua_State *L) {
     {"set_result", set_result}, {"set_exception", set_exception}, {"cancel", cancel}, {NULL, NULL}};
   static const luaL_Reg META[] = {{"__tostring", future_tostring}, {NULL, NULL}};
   static const luaL_Reg FUNCTIONS[] = {{"Future", future_new}, {NULL, NULL}};
-  static const luaL_Reg INTERNAL[] = {{"set_children", set_children},
-                                      {"was_passed_cancel", was_passed_cancel},
-                                      {"fail_like", fail_like},
-                                      {"is_future", is_future},
-                                      {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {
+    {"set_children", set_children}, {"was_passed_cancel", was_passed_cancel},
+    {"fail_like", fail_like},       {"has_failed", has_failed},
+    {"is_future", is_future},       {NULL, NULL}};
   aq_push_class(L, "Future", METHODS, META);
   add_shared(L);
   lua_setiuservalue(L, -3, AQ_UV_FUTURE_META);

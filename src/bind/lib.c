@@ -5,6 +5,7 @@
 
 #include "aqlua.h"
 #include "error.h"
+#include "inspect.h"
 #include "leaves.h"
 #include "lua_sources.h"
 #include "task.h"
@@ -61,8 +62,10 @@ static int call(lua_State *L) {
 }
 
 /* The Lua files that make up the module, in the order they are run. The rest can be required. */
-static const char *const LAYER[] = {"aqlua.tasks", "aqlua.gather", "aqlua.wait_for", "aqlua.run",
-                                    "aqlua.guard", "aqlua.bridge", "aqlua.patch"};
+static const char *const LAYER[] = {"aqlua.tasks", "aqlua.gather", "aqlua.wait_for",  "aqlua.run",
+                                    "aqlua.guard", "aqlua.bridge", "aqlua.patch",     "aqlua.wait",
+                                    "aqlua.group", "aqlua.map",    "aqlua.condition", "aqlua.bulk",
+                                    "aqlua.select"};
 
 static const struct aq_lua_source *find_source(lua_State *L, const char *name) {
   for (const struct aq_lua_source *s = aq_lua_sources; s->name != NULL; s++)
@@ -114,12 +117,23 @@ static void open_layer(lua_State *L) {
   lua_settop(L, module);
 }
 
+/* A state has one runtime: opening the module again gives the same one. */
+static bool push_open_module(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (rt == NULL) return false;
+  aq_runtime_push_uv(L, rt, AQ_UV_MODULE);
+  return true;
+}
+
 int luaopen_aqlua(lua_State *L) {
   static const luaL_Reg INTERNAL[] = {{"call", call}, {NULL, NULL}};
   luaL_checkversion(L);
+  if (push_open_module(L)) return 1;
   lua_settop(L, 0);
   struct aq_runtime *rt = aq_runtime_open(L);
   lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, AQ_UV_MODULE);
   aq_error_open(L, rt);
   aq_open_queue(L);
   aq_open_task(L);
@@ -128,6 +142,9 @@ int luaopen_aqlua(lua_State *L) {
   aq_open_timeout(L);
   aq_open_sync(L);
   aq_open_coroutine(L);
+  aq_open_inspect(L);
+  aq_open_select(L);
+  aq_open_branch(L);
   aq_set_internal(L, INTERNAL);
   set_version(L);
   lua_pushvalue(L, 1);

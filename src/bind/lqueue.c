@@ -1,210 +1,174 @@
 /*
 ** lqueue.c - the Lua classes Queue, LifoQueue and PriorityQueue, over the kernel's queue.
-**
-** A put that has to wait keeps its item on the stack of the suspended call: the value at 2, in a
-** priority queue its key at 3, and on top the bits of the packed item if it was shelved.
 */
-#include <lauxlib.h>
 #include <string.h>
 
-#include "core/queue.h"
 #include "error.h"
-#include "items.h"
+#include "inspect.h"
 #include "leaves.h"
+#include "queue_object.h"
 #include "task.h"
 
-enum { UV_NAME = 2 }; /* beside AQ_UV_SHELF */
+/* ---- the budget (Q20) ------------------------------------------------------------------------ */
 
-static const char QUEUE_CLASS[] = "Queue"; /* its address is the class */
-
-struct lqueue {
-  const void *class; /* QUEUE_CLASS, until collected */
-  struct aq_queue queue;
-  struct aq_items items;
-};
-
-static struct lqueue *check_queue(lua_State *L) {
-  struct lqueue *lq = lua_touserdata(L, 1);
-  if (lq == NULL || lua_rawlen(L, 1) < sizeof *lq || lq->class != QUEUE_CLASS)
-    luaL_typeerror(L, 1, "Queue");
-  return lq;
+/*
+** True if the task has used up its budget of calls that completed at once: it then waits for one
+** turn, and the call is made again.
+*/
+static inline bool is_spent(struct aq_task *t) {
+  return t->future.rt->budget > 0 && ++t->nat_once > t->future.rt->budget;
 }
 
-static int push_item(lua_State *L, struct lqueue *lq, struct aq_item item) {
-  return aq_items_push(L, &lq->items, item);
+/* Lets the others run; `wait` makes the call again. Does not return. */
+static int take_a_turn(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+  aq_task_check_wait(L, t);
+  aq_waiter_ready(&t->waiter, AQ_OK);
+  return aq_task_wait(L, t, wait);
+}
+
+static int after_turn(lua_State *L, struct aq_task *t, bool cancelled, lua_CFunction again) {
+  if (cancelled || t->waiter.status != AQ_OK) return aq_task_raise(L, t, AQ_CANCELLED);
+  t->nat_once = 0;
+  return again(L);
 }
 
 /* ---- put ------------------------------------------------------------------------------------- */
 
-/* Checks the value at 2 and drops what is above it but the key, which is pushed. */
-static void prepare_put(lua_State *L, struct lqueue *lq) {
-  if (lua_isnone(L, 2)) luaL_argerror(L, 2, "value expected (nil is one)");
-  lua_settop(L, 2);
-  if (lq->items.has_keys) aq_items_push_key(L);
-  aq_items_make_room(L, &lq->items);
+static int queue_put(lua_State *L);
+
+static int put_again(lua_State *L, struct aq_task *t, bool cancelled) {
+  return after_turn(L, t, cancelled, queue_put);
 }
 
-/* In a priority queue, finds where the item goes; runs __lt. */
-static void find_place(lua_State *L, struct lqueue *lq) {
-  if (!lq->items.has_keys) return;
-  const char *problem = aq_items_find_place(L, &lq->items, &lq->queue.order);
-  if (problem != NULL) luaL_error(L, "put: %s", problem);
-}
-
-/* Puts the prepared value if a slot is free. */
-static enum aq_status put_now(lua_State *L, struct lqueue *lq) {
-  struct aq_queue *q = &lq->queue;
-  if (q->is_shutdown) return AQ_SHUTDOWN;
-  if (aq_queue_is_full(q)) return AQ_FULL;
-  find_place(L, lq);
-  if (q->is_shutdown) return AQ_SHUTDOWN; /* by a comparison, and the next */
-  if (aq_queue_is_full(q)) return AQ_FULL;
-  if (aq_queue_reserve(q) != AQ_OK) return AQ_NOMEM;
-  return aq_queue_put_now(q, aq_items_pack(L, &lq->items));
-}
-
-/* Stack: the queue, the value, the key. Returns what is wrong, or nothing. */
-static int find_place_protected(lua_State *L) {
-  struct lqueue *lq = lua_touserdata(L, 1);
-  const char *problem = aq_items_find_place(L, &lq->items, &lq->queue.order);
-  if (problem == NULL && aq_queue_reserve(&lq->queue) != AQ_OK) problem = "not enough memory";
-  if (problem == NULL) return 0;
-  lua_pushstring(L, problem);
-  return 1;
-}
-
-/*
-** A woken put of a priority queue has its place still to be found. If that fails, the slot goes to
-** the next, and the error is on top.
-*/
-static bool place_fails(lua_State *L) {
-  lua_pushcfunction(L, find_place_protected);
-  for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
-  if (lua_pcall(L, 3, 1, 0) != LUA_OK) return true;
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    return false;
-  }
-  luaL_where(L, 1);
-  lua_pushfstring(L, "%sput: %s", lua_tostring(L, -1), lua_tostring(L, -2));
-  return true;
-}
-
-/* What was packed before the wait: its bits are on top if it was shelved. */
-static struct aq_item packed_item(lua_State *L, struct lqueue *lq) {
-  bool is_shelved = lua_gettop(L) > (lq->items.has_keys ? 3 : 2);
-  if (!is_shelved) return aq_items_pack(L, &lq->items);
-  return aq_items_shelved(L, &lq->items, (uint64_t)lua_tointeger(L, -1));
-}
+static const struct aq_wait PUT_AGAIN = {"put", put_again, NULL};
 
 static int put_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  struct lqueue *lq = lua_touserdata(L, 1);
-  struct aq_item item = packed_item(L, lq);
-  bool has_slot = t->waiter.status == AQ_OK && !cancelled && !lq->queue.is_shutdown;
-  bool has_failed = has_slot && lq->items.has_keys && place_fails(L);
-  enum aq_status status = aq_queue_put_end(&lq->queue, &t->waiter, cancelled || has_failed, item);
-  if (status == AQ_OK) return 0;
-  if (aq_items_is_shelved(item)) {
-    push_item(L, lq, item);
-    lua_pop(L, 1);
-  }
-  return has_failed ? lua_error(L) : aq_task_raise(L, t, status);
+  enum aq_status status = aq_queue_finish_put(L, t->waiter.thing, &t->waiter, cancelled);
+  return status == AQ_OK ? 0 : aq_task_raise(L, t, status);
 }
 
-static const struct aq_wait PUT = {"put", put_finish};
+/* The slot goes on; the item stays on the shelf until the queue is collected. */
+static void put_give_up(lua_State *L, struct aq_task *t) {
+  struct aq_queue_object *qo = t->waiter.thing;
+  (void)L;
+  aq_queue_put_end(&qo->queue, &t->waiter, true, (struct aq_item){0, LUA_TNIL});
+}
+
+static const struct aq_wait PUT = {"put", put_finish, put_give_up};
 
 static int queue_put(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
-  aq_task_running(L);
+  struct aq_queue_object *qo = aq_check_queue(L);
+  struct aq_task *t = aq_task_running(L, qo->rt);
   uint64_t timeout_ns = aq_check_timeout(L, 3);
-  prepare_put(L, lq);
-  enum aq_status status = put_now(L, lq);
+  if (is_spent(t)) return take_a_turn(L, t, &PUT_AGAIN);
+  aq_queue_prepare_put(L, qo);
+  enum aq_status status = aq_queue_try_put(L, qo);
   if (status == AQ_OK) return 0;
   if (status != AQ_FULL) return aq_error_raise(L, status);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
-  struct aq_task *t = aq_task_to_wait(L);
-  struct aq_item item = aq_items_pack(L, &lq->items);
-  if (aq_items_is_shelved(item)) lua_pushinteger(L, (lua_Integer)item.bits);
-  aq_queue_put_wait(&lq->queue, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  aq_task_check_wait(L, t);
+  t->waiter.thing = qo;
+  aq_queue_enter_put(L, qo, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
   return aq_task_wait(L, t, &PUT);
 }
 
 static int queue_put_nowait(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
-  prepare_put(L, lq);
-  enum aq_status status = put_now(L, lq);
+  struct aq_queue_object *qo = aq_check_queue(L);
+  aq_queue_prepare_put(L, qo);
+  enum aq_status status = aq_queue_try_put(L, qo);
   return status == AQ_OK ? 0 : aq_error_raise(L, status);
 }
 
 /* ---- get ------------------------------------------------------------------------------------- */
 
 static int get_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  struct lqueue *lq = lua_touserdata(L, 1);
+  struct aq_queue_object *qo = t->waiter.thing;
   struct aq_item item;
-  enum aq_status status = aq_queue_get_end(&lq->queue, &t->waiter, cancelled, &item);
-  return status == AQ_OK ? push_item(L, lq, item) : aq_task_raise(L, t, status);
+  enum aq_status status = aq_queue_get_end(&qo->queue, &t->waiter, cancelled, &item);
+  return status == AQ_OK ? aq_queue_push_item(L, qo, item) : aq_task_raise(L, t, status);
 }
 
-static const struct aq_wait GET = {"get", get_finish};
+static void get_give_up(lua_State *L, struct aq_task *t) {
+  struct aq_queue_object *qo = t->waiter.thing;
+  struct aq_item item;
+  (void)L;
+  aq_queue_get_end(&qo->queue, &t->waiter, true, &item);
+}
+
+static const struct aq_wait GET = {"get", get_finish, get_give_up};
+
+static int queue_get(lua_State *L);
+
+static int get_again(lua_State *L, struct aq_task *t, bool cancelled) {
+  return after_turn(L, t, cancelled, queue_get);
+}
+
+static const struct aq_wait GET_AGAIN = {"get", get_again, NULL};
 
 static int queue_get(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
+  struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
-  aq_task_running(L);
+  struct aq_task *t = aq_task_running(L, qo->rt);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  enum aq_status status = aq_queue_get_now(&lq->queue, &item);
-  if (status == AQ_OK) return push_item(L, lq, item);
+  if (is_spent(t)) return take_a_turn(L, t, &GET_AGAIN);
+  enum aq_status status = aq_queue_get_now(&qo->queue, &item);
+  if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
   if (status != AQ_EMPTY) return aq_error_raise(L, status);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
-  struct aq_task *t = aq_task_to_wait(L);
-  aq_queue_get_wait(&lq->queue, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  aq_task_check_wait(L, t);
+  t->waiter.thing = qo;
+  aq_queue_get_wait(&qo->queue, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
   return aq_task_wait(L, t, &GET);
 }
 
 static int queue_get_nowait(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
+  struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
-  enum aq_status status = aq_queue_get_now(&lq->queue, &item);
-  return status == AQ_OK ? push_item(L, lq, item) : aq_error_raise(L, status);
+  enum aq_status status = aq_queue_get_now(&qo->queue, &item);
+  return status == AQ_OK ? aq_queue_push_item(L, qo, item) : aq_error_raise(L, status);
 }
 
 /* ---- iteration ------------------------------------------------------------------------------- */
 
-static int checked_item(lua_State *L) {
-  if (lua_isnil(L, -1)) return luaL_error(L, "items: a nil item cannot be iterated, use get");
-  return 1;
+/* A nil item would end the loop as if the queue were empty: it is left where it is. */
+static bool is_nil_next(const struct aq_queue_object *qo) {
+  return !aq_queue_is_empty(&qo->queue) && aq_items_is_nil(aq_order_peek(&qo->queue.order));
+}
+
+static int refuse_nil(lua_State *L) {
+  return aq_error_misuse(L, "items: a nil item cannot be iterated, use get");
 }
 
 static int next_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  struct lqueue *lq = lua_touserdata(L, 1);
+  struct aq_queue_object *qo = t->waiter.thing;
   struct aq_item item;
-  enum aq_status status = aq_queue_get_end(&lq->queue, &t->waiter, cancelled, &item);
+  bool has_ticket = t->waiter.status == AQ_OK && !cancelled && qo->queue.order.count > 0;
+  bool is_nil = has_ticket && aq_items_is_nil(aq_order_peek(&qo->queue.order));
+  enum aq_status status = aq_queue_get_end(&qo->queue, &t->waiter, cancelled || is_nil, &item);
+  if (is_nil) return refuse_nil(L);
   if (status == AQ_SHUTDOWN) return 0;
-  if (status != AQ_OK) return aq_task_raise(L, t, status);
-  push_item(L, lq, item);
-  return checked_item(L);
+  return status == AQ_OK ? aq_queue_push_item(L, qo, item) : aq_task_raise(L, t, status);
 }
 
-static const struct aq_wait NEXT = {"items", next_finish};
+static const struct aq_wait NEXT = {"items", next_finish, get_give_up};
 
 /* The iterator of a generic for: the queue at 1, the item before at 2. */
 static int items_next(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
+  struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
-  aq_task_running(L);
-  enum aq_status status = aq_queue_get_now(&lq->queue, &item);
+  struct aq_task *t = aq_task_running(L, qo->rt);
+  if (is_nil_next(qo)) return refuse_nil(L);
+  enum aq_status status = aq_queue_get_now(&qo->queue, &item);
   if (status == AQ_SHUTDOWN) return 0;
-  if (status == AQ_OK) {
-    push_item(L, lq, item);
-    return checked_item(L);
-  }
-  struct aq_task *t = aq_task_to_wait(L);
-  aq_queue_get_wait(&lq->queue, &t->waiter, AQ_NEVER);
+  if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
+  aq_task_check_wait(L, t);
+  t->waiter.thing = qo;
+  aq_queue_get_wait(&qo->queue, &t->waiter, AQ_NEVER);
   return aq_task_wait(L, t, &NEXT);
 }
 
 static int queue_items(lua_State *L) {
-  check_queue(L);
+  aq_check_queue(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, items_next, 1);
   lua_pushvalue(L, 1);
@@ -214,8 +178,8 @@ static int queue_items(lua_State *L) {
 /* ---- done, join, shutdown -------------------------------------------------------------------- */
 
 static int queue_task_done(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
-  if (aq_queue_done(&lq->queue) == AQ_OK) return 0;
+  struct aq_queue_object *qo = aq_check_queue(L);
+  if (aq_queue_done(&qo->queue) == AQ_OK) return 0;
   return luaL_error(L, "task_done called too many times");
 }
 
@@ -224,91 +188,120 @@ static int join_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   return status == AQ_OK ? 0 : aq_task_raise(L, t, status);
 }
 
-static const struct aq_wait JOIN = {"join", join_finish};
+static const struct aq_wait JOIN = {"join", join_finish, NULL};
 
 static int queue_join(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
-  aq_task_running(L);
+  struct aq_queue_object *qo = aq_check_queue(L);
+  struct aq_task *t = aq_task_running(L, qo->rt);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (lq->queue.unfinished == 0) return 0;
+  if (qo->queue.unfinished == 0) return 0;
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
-  struct aq_task *t = aq_task_to_wait(L);
-  aq_queue_join_wait(&lq->queue, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  aq_task_check_wait(L, t);
+  aq_queue_join_wait(&qo->queue, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
   return aq_task_wait(L, t, &JOIN);
 }
 
 /* Moves all stored items to a new list, made before the first is touched. */
-static void push_discarded(lua_State *L, struct lqueue *lq) {
-  size_t count = aq_queue_size(&lq->queue);
+static void push_discarded(lua_State *L, struct aq_queue_object *qo) {
+  size_t count = aq_queue_size(&qo->queue);
   struct aq_item item;
   lua_Integer n = 0;
   lua_createtable(L, (int)count, 1);
   lua_pushinteger(L, (lua_Integer)count);
   lua_setfield(L, -2, "n");
-  while ((size_t)n < count && aq_queue_discard(&lq->queue, &item)) {
-    push_item(L, lq, item);
+  while ((size_t)n < count && aq_queue_discard(&qo->queue, &item)) {
+    aq_queue_push_item(L, qo, item);
     lua_rawseti(L, -2, ++n);
   }
 }
 
 static int queue_shutdown(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
+  struct aq_queue_object *qo = aq_check_queue(L);
   if (!lua_toboolean(L, 2)) {
-    aq_queue_shutdown(&lq->queue);
+    aq_queue_shutdown(&qo->queue);
     return 0;
   }
-  push_discarded(L, lq);
-  aq_queue_shutdown_now(&lq->queue);
+  push_discarded(L, qo);
+  aq_queue_shutdown_now(&qo->queue);
   return 1;
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
 static int queue_qsize(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)aq_queue_size(&check_queue(L)->queue));
+  lua_pushinteger(L, (lua_Integer)aq_queue_size(&aq_check_queue(L)->queue));
   return 1;
 }
 
 static int queue_empty(lua_State *L) {
-  lua_pushboolean(L, aq_queue_is_empty(&check_queue(L)->queue));
+  lua_pushboolean(L, aq_queue_is_empty(&aq_check_queue(L)->queue));
   return 1;
 }
 
 static int queue_full(lua_State *L) {
-  lua_pushboolean(L, aq_queue_is_full(&check_queue(L)->queue));
+  lua_pushboolean(L, aq_queue_is_full(&aq_check_queue(L)->queue));
   return 1;
 }
 
 static int queue_maxsize(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_queue(L)->queue.maxsize);
+  lua_pushinteger(L, (lua_Integer)aq_check_queue(L)->queue.maxsize);
   return 1;
 }
 
 static int queue_is_shutdown(lua_State *L) {
-  lua_pushboolean(L, check_queue(L)->queue.is_shutdown);
+  lua_pushboolean(L, aq_check_queue(L)->queue.is_shutdown);
   return 1;
 }
 
 static int queue_name(lua_State *L) {
-  check_queue(L);
-  lua_getiuservalue(L, 1, UV_NAME);
+  aq_check_queue(L);
+  lua_getiuservalue(L, 1, AQ_UV_QUEUE_NAME);
   return 1;
 }
 
-static const char *class_name(const struct lqueue *lq) {
+static int queue_peek(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  if (aq_queue_is_empty(&qo->queue))
+    return aq_error_raise(L, qo->queue.is_shutdown ? AQ_SHUTDOWN : AQ_EMPTY);
+  return aq_items_peek(L, aq_order_peek(&qo->queue.order));
+}
+
+static void set_count(lua_State *L, const char *name, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+static int queue_stats(lua_State *L) {
+  const struct aq_queue *q = &aq_check_queue(L)->queue;
+  uint64_t stored = q->order.count;
+  lua_createtable(L, 0, 10);
+  set_count(L, "size", stored);
+  set_count(L, "maxsize", q->maxsize);
+  set_count(L, "peak", q->peak);
+  set_count(L, "getters", aq_room_count(&q->getters) + q->claimed);
+  set_count(L, "putters", aq_room_count(&q->putters) + q->promised);
+  set_count(L, "unfinished", q->unfinished);
+  set_count(L, "put", q->total_put);
+  set_count(L, "got", q->total_put - stored - q->total_dropped);
+  set_count(L, "done", q->total_done);
+  set_count(L, "dropped", q->total_dropped);
+  return 1;
+}
+
+static const char *class_name(const struct aq_queue_object *qo) {
   static const char *const NAMES[] = {"Queue", "LifoQueue", "PriorityQueue"};
-  return NAMES[lq->queue.order.kind];
+  return NAMES[qo->queue.order.kind];
 }
 
 /* E.g. "Queue 'jobs' (size 2 of 10, 0 getting, 0 putting, 2 unfinished)". */
 static int queue_tostring(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
-  const struct aq_queue *q = &lq->queue;
+  struct aq_queue_object *qo = aq_check_queue(L);
+  const struct aq_queue *q = &qo->queue;
   lua_settop(L, 1);
-  if (lua_getiuservalue(L, 1, UV_NAME) != LUA_TNIL)
-    lua_pushfstring(L, "%s '%s'", class_name(lq), lua_tostring(L, 2));
+  if (lua_getiuservalue(L, 1, AQ_UV_QUEUE_NAME) != LUA_TNIL)
+    lua_pushfstring(L, "%s '%s'", class_name(qo), lua_tostring(L, 2));
   else
-    lua_pushfstring(L, "%s %p", class_name(lq), (void *)lq);
+    lua_pushfstring(L, "%s %p", class_name(qo), (void *)qo);
   lua_pushfstring(L, q->maxsize > 0 ? "%I of %I" : "%I", (LUAI_UACINT)q->order.count,
                   (LUAI_UACINT)q->maxsize);
   lua_pushfstring(L, "%s (size %s, %I getting, %I putting, %I unfinished%s)", lua_tostring(L, 3),
@@ -319,10 +312,10 @@ static int queue_tostring(lua_State *L) {
 }
 
 static int queue_gc(lua_State *L) {
-  struct lqueue *lq = check_queue(L);
-  lq->class = NULL;
-  aq_queue_free(&lq->queue);
-  aq_shelf_free(L, &lq->items.shelf);
+  struct aq_queue_object *qo = aq_check_queue(L);
+  qo->class = NULL;
+  aq_queue_free(&qo->queue);
+  aq_shelf_free(L, &qo->items.shelf);
   return 0;
 }
 
@@ -370,14 +363,16 @@ static int new_queue(lua_State *L, enum aq_order_kind kind) {
   }
   void *ud;
   lua_Alloc alloc = lua_getallocf(L, &ud);
-  struct lqueue *lq = lua_newuserdatauv(L, sizeof *lq, 2);
-  lq->class = QUEUE_CLASS;
-  aq_queue_init(&lq->queue, maxsize, kind, (struct aq_alloc){alloc, ud});
-  lq->items = (struct aq_items){.has_keys = kind == AQ_PRIORITY};
+  struct aq_queue_object *qo = lua_newuserdatauv(L, sizeof *qo, AQ_UV_QUEUE_COUNT);
+  qo->class = aq_queue_class;
+  qo->rt = aq_runtime(L);
+  aq_queue_init(&qo->queue, maxsize, kind, (struct aq_alloc){alloc, ud});
+  qo->items = (struct aq_items){.has_keys = kind == AQ_PRIORITY};
   lua_pushvalue(L, -2);
-  lua_setiuservalue(L, -2, UV_NAME);
+  lua_setiuservalue(L, -2, AQ_UV_QUEUE_NAME);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, -2);
+  aq_note_queue(L);
   return 1;
 }
 
@@ -401,12 +396,32 @@ static const luaL_Reg METHODS[] = {{"put", queue_put},
                                    {"shutdown", queue_shutdown},
                                    {"is_shutdown", queue_is_shutdown},
                                    {"items", queue_items},
+                                   {"peek", queue_peek},
+                                   {"stats", queue_stats},
                                    {NULL, NULL}};
 
 static const luaL_Reg META[] = {
   {"__len", queue_qsize}, {"__tostring", queue_tostring}, {"__gc", queue_gc}, {NULL, NULL}};
 
+/* internal: whether the value is a queue */
+static int is_queue(lua_State *L) {
+  lua_pushboolean(L, aq_test_queue(L, 1) != NULL);
+  return 1;
+}
+
+/* aq.set_budget(n): 0 or nil for none */
+static int set_budget(lua_State *L) {
+  lua_Integer n = luaL_optinteger(L, 1, 0);
+  luaL_argcheck(L, n >= 0 && n <= INT32_MAX, 1, "number of operations expected");
+  aq_runtime(L)->budget = (uint32_t)n;
+  return 0;
+}
+
 void aq_open_queue(lua_State *L) {
+  static const luaL_Reg INTERNAL[] = {{"is_queue", is_queue}, {NULL, NULL}};
+  static const luaL_Reg FUNCTIONS[] = {{"set_budget", set_budget}, {NULL, NULL}};
+  aq_setfuncs(L, FUNCTIONS);
+  aq_set_internal(L, INTERNAL);
   static const luaL_Reg CLASSES[] = {
     {"Queue", queue_new}, {"LifoQueue", lifo_new}, {"PriorityQueue", priority_new}, {NULL, NULL}};
   for (const luaL_Reg *class = CLASSES; class->name != NULL; class ++)

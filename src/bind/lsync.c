@@ -3,6 +3,7 @@
 */
 #include <lauxlib.h>
 
+#include "branch.h"
 #include "core/sync.h"
 #include "error.h"
 #include "leaves.h"
@@ -50,17 +51,47 @@ static int wait_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   return status == AQ_OK ? succeed(L) : aq_task_raise(L, t, status);
 }
 
-static const struct aq_wait WAIT = {"wait", wait_finish};
+static const struct aq_wait WAIT = {"wait", wait_finish, NULL};
 
 static int event_wait(lua_State *L) {
   struct aq_event *e = check_event(L);
-  aq_task_running(L);
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
   if (e->is_set) return succeed(L);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
-  struct aq_task *t = aq_task_to_wait(L);
+  aq_task_check_wait(L, t);
   aq_waiter_enter(&t->waiter, &e->waiters, NULL, aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return aq_task_wait(L, t, &WAIT);
+}
+
+/* A select's branch. */
+static enum aq_status waiting_attempt(lua_State *L, struct aq_branch *b) {
+  const struct event *e = lua_touserdata(L, 1);
+  (void)b;
+  lua_pushnil(L);
+  return e->event.is_set ? AQ_OK : AQ_EMPTY;
+}
+
+static enum aq_status waiting_enter(lua_State *L, struct aq_branch *b) {
+  struct event *e = lua_touserdata(L, 1);
+  if (e->event.is_set) return AQ_EMPTY;
+  aq_waiter_enter(&b->waiter, &e->event.waiters, NULL, AQ_NEVER);
+  return AQ_OK;
+}
+
+static enum aq_status waiting_finish(lua_State *L, struct aq_branch *b, bool cancelled) {
+  (void)b;
+  lua_pushnil(L);
+  return cancelled ? AQ_CANCELLED : AQ_OK;
+}
+
+static int event_waiting(lua_State *L) {
+  static const struct aq_branch_kind WAITING = {waiting_attempt, waiting_enter, waiting_finish,
+                                                NULL};
+  check_event(L);
+  lua_settop(L, 1);
+  aq_branch_push(L, &WAITING, 1);
+  return 1;
 }
 
 static int event_tostring(lua_State *L) {
@@ -108,15 +139,20 @@ static int acquire_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   return status == AQ_OK ? succeed(L) : aq_task_raise(L, t, status);
 }
 
-static const struct aq_wait ACQUIRE = {"acquire", acquire_finish};
+static void acquire_give_up(lua_State *L, struct aq_task *t) {
+  (void)L;
+  aq_semaphore_acquire_end(t->waiter.thing, &t->waiter, true);
+}
+
+static const struct aq_wait ACQUIRE = {"acquire", acquire_finish, acquire_give_up};
 
 static int semaphore_acquire(lua_State *L) {
   struct semaphore *s = check_semaphore(L);
-  aq_task_running(L);
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
   if (aq_semaphore_acquire_now(&s->semaphore)) return succeed(L);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
-  struct aq_task *t = aq_task_to_wait(L);
+  aq_task_check_wait(L, t);
   aq_semaphore_acquire_wait(&s->semaphore, &t->waiter,
                             aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return aq_task_wait(L, t, &ACQUIRE);
@@ -187,14 +223,20 @@ static int semaphore_new(lua_State *L) { return push_semaphore(L, SEMAPHORE, che
 
 static int bounded_new(lua_State *L) { return push_semaphore(L, BOUNDED, check_permits(L)); }
 
+/* internal: whether the value is a Lock */
+static int is_lock(lua_State *L) {
+  const struct semaphore *s = lua_touserdata(L, 1);
+  lua_pushboolean(L, s != NULL && lua_rawlen(L, 1) >= sizeof *s && s->class == SEMAPHORE_CLASS &&
+                       s->kind == LOCK);
+  return 1;
+}
+
 /* ---- opening --------------------------------------------------------------------------------- */
 
 void aq_open_sync(lua_State *L) {
-  static const luaL_Reg EVENT[] = {{"set", event_set},
-                                   {"clear", event_clear},
-                                   {"is_set", event_is_set},
-                                   {"wait", event_wait},
-                                   {NULL, NULL}};
+  static const luaL_Reg EVENT[] = {{"set", event_set},         {"clear", event_clear},
+                                   {"is_set", event_is_set},   {"wait", event_wait},
+                                   {"waiting", event_waiting}, {NULL, NULL}};
   static const luaL_Reg EVENT_META[] = {{"__tostring", event_tostring}, {NULL, NULL}};
   static const luaL_Reg METHODS[] = {{"acquire", semaphore_acquire},
                                      {"release", semaphore_release},
@@ -204,6 +246,8 @@ void aq_open_sync(lua_State *L) {
   static const luaL_Reg CONSTRUCTORS[] = {
     {"Lock", lock_new}, {"Semaphore", semaphore_new}, {"BoundedSemaphore", bounded_new}};
   static const luaL_Reg EVENT_CONSTRUCTOR = {"Event", event_new};
+  static const luaL_Reg INTERNAL[] = {{"is_lock", is_lock}, {NULL, NULL}};
+  aq_set_internal(L, INTERNAL);
   aq_set_class(L, &EVENT_CONSTRUCTOR, EVENT, EVENT_META);
   for (size_t i = 0; i < sizeof CONSTRUCTORS / sizeof *CONSTRUCTORS; i++)
     aq_set_class(L, &CONSTRUCTORS[i], METHODS, META);

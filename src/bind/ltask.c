@@ -13,15 +13,17 @@ static int create_task(lua_State *L) {
     if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) luaL_typeerror(L, 1, "function");
     lua_pop(L, 1);
   }
-  aq_task_new(L, aq_runtime(L), lua_gettop(L) - 1);
+  aq_task_new(L, lua_gettop(L) - 1);
   return 1;
 }
 
 /* aq.current_task() */
 static int current_task(lua_State *L) {
   struct aq_task *t = aq_runtime(L)->current;
-  if (t == NULL) return 0;
-  aq_task_push(L, t);
+  if (t != NULL)
+    aq_task_push(L, t);
+  else
+    lua_pushnil(L);
   return 1;
 }
 
@@ -46,12 +48,22 @@ static int is_older(lua_State *L) {
   return 1;
 }
 
+/* The message at 2, or none, takes the place of that of an earlier cancel. */
+static void set_message(lua_State *L) {
+  if (lua_isnil(L, 2)) {
+    aq_push_extra(L, 1, AQ_X_MESSAGE);
+    if (lua_isnil(L, -1)) return;
+    lua_settop(L, 2);
+  } else {
+    aq_error_push_with(L, AQ_E_CANCELLED);
+  }
+  aq_set_extra(L, 1, AQ_X_MESSAGE);
+}
+
 static int task_cancel(lua_State *L) {
   struct aq_task *t = aq_check_task(L, 1);
-  if (t->future.state == AQ_PENDING && !lua_isnoneornil(L, 2)) {
-    lua_pushvalue(L, 2);
-    aq_set_extra(L, 1, AQ_X_MESSAGE);
-  }
+  lua_settop(L, 2);
+  if (t->future.state == AQ_PENDING) set_message(L);
   lua_pushboolean(L, aq_task_cancel(L, t));
   return 1;
 }
@@ -141,6 +153,38 @@ static int report(lua_State *L) {
   return 0;
 }
 
+/* internal.report_error(task, err): as if nobody had retrieved it */
+static int report_error(lua_State *L) {
+  aq_check_task(L, 1);
+  lua_settop(L, 2);
+  aq_push_extra(L, 1, AQ_X_TRACEBACK);
+  aq_unhandled_now(L, aq_runtime(L));
+  return 0;
+}
+
+/* internal.raise_from(task, err): raises the task's error as the running task's own */
+static int raise_from(lua_State *L) {
+  const struct aq_task *t = aq_check_task(L, 1), *running = aq_runtime(L)->current;
+  lua_settop(L, 2);
+  if (running != NULL && running != t) {
+    aq_task_push(L, aq_runtime(L)->current);
+    lua_pushvalue(L, 1);
+    aq_set_extra(L, 3, AQ_X_ORIGIN);
+    aq_runtime(L)->current->has_origin = true;
+    lua_settop(L, 2);
+  }
+  return lua_error(L);
+}
+
+/* internal: raises CancelledError if the running task has one that was not delivered yet */
+static int raise_cancel(lua_State *L) {
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
+  if (!t->must_cancel) return 0;
+  t->must_cancel = false;
+  t->was_delivered = true;
+  return aq_task_raise(L, t, AQ_CANCELLED);
+}
+
 /* internal: whether a task was ended by force because it kept swallowing its cancel */
 static int is_stubborn(lua_State *L) {
   lua_pushboolean(L, aq_check_task(L, 1)->is_stubborn);
@@ -160,10 +204,19 @@ void aq_open_task(lua_State *L) {
                                        {"current_task", current_task},
                                        {"on_error", on_error},
                                        {NULL, NULL}};
-  static const luaL_Reg INTERNAL[] = {
-    {"live_tasks", live_tasks},   {"is_older", is_older}, {"scope", scope},
-    {"new_scope", new_scope},     {"end_task", end_task}, {"close_task", close_task},
-    {"is_stubborn", is_stubborn}, {"report", report},     {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {{"report_error", report_error},
+                                      {"raise_from", raise_from},
+                                      {"raise_cancel", raise_cancel},
+                                      {"create_task", create_task},
+                                      {"live_tasks", live_tasks},
+                                      {"is_older", is_older},
+                                      {"scope", scope},
+                                      {"new_scope", new_scope},
+                                      {"end_task", end_task},
+                                      {"close_task", close_task},
+                                      {"is_stubborn", is_stubborn},
+                                      {"report", report},
+                                      {NULL, NULL}};
   aq_push_class(L, "Task", METHODS, META);
   lua_setiuservalue(L, -3, AQ_UV_TASK_META);
   aq_setfuncs(L, FUNCTIONS);

@@ -14,13 +14,13 @@ static int sleep_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   return 1;
 }
 
-static const struct aq_wait SLEEP = {"sleep", sleep_finish};
+static const struct aq_wait SLEEP = {"sleep", sleep_finish, NULL};
 
 static int aq_sleep(lua_State *L) {
-  aq_task_running(L);
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
   luaL_checktype(L, 1, LUA_TNUMBER);
   uint64_t timeout_ns = aq_check_timeout(L, 1);
-  struct aq_task *t = aq_task_to_wait(L);
+  aq_task_check_wait(L, t);
   if (timeout_ns == 0)
     aq_waiter_ready(&t->waiter, AQ_OK);
   else
@@ -44,7 +44,7 @@ struct shield {
 
 /* internal: a value for a <close> variable; until closed, cancels of the running task wait. */
 static int shield_new(lua_State *L) {
-  struct aq_task *t = aq_task_running(L);
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
   struct shield *s = lua_newuserdatauv(L, sizeof *s, 1);
   s->task = NULL;
   aq_task_push(L, t);
@@ -79,12 +79,28 @@ static int is_virtual_clock(lua_State *L) {
   return 1;
 }
 
+/* internal.shuffle(seed): 0 for the order of becoming ready */
+static int shuffle(lua_State *L) {
+  aq_agenda_shuffle(&aq_runtime(L)->loop->agenda, (uint64_t)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+/* internal: whether anybody but the running task will run without waiting for anything */
+static int others_are_ready(lua_State *L) {
+  const struct aq_agenda *a = &aq_runtime(L)->loop->agenda;
+  lua_pushboolean(L, aq_agenda_has_ready(a) || !aq_list_alone(&a->batch));
+  return 1;
+}
+
 void aq_open_time(lua_State *L) {
   static const luaL_Reg SHIELD_META[] = {{"__close", shield_close}, {NULL, NULL}};
   static const luaL_Reg NONE[] = {{NULL, NULL}};
   static const luaL_Reg FUNCTIONS[] = {{"sleep", aq_sleep}, {"now", aq_now}, {NULL, NULL}};
-  static const luaL_Reg INTERNAL[] = {
-    {"use_virtual_clock", use_virtual_clock}, {"is_virtual_clock", is_virtual_clock}, {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {{"use_virtual_clock", use_virtual_clock},
+                                      {"is_virtual_clock", is_virtual_clock},
+                                      {"shuffle", shuffle},
+                                      {"others_are_ready", others_are_ready},
+                                      {NULL, NULL}};
   static const luaL_Reg SHIELD_CONSTRUCTOR = {"shield", shield_new};
   aq_setfuncs(L, FUNCTIONS);
   aq_set_internal(L, INTERNAL);

@@ -72,7 +72,7 @@ static void schedule(lua_State *L, struct timeout *s, uint64_t timeout_ns) {
 
 /* Upvalues: the runtime, the metatable. */
 static int push_timeout(lua_State *L, struct aq_future *target) {
-  struct aq_task *t = aq_task_running(L);
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 1);
   struct timeout *s = lua_newuserdatauv(L, sizeof *s, 2);
   *s = (struct timeout){.class = TIMEOUT_CLASS, .task = t, .target = target, .level = t->shield};
@@ -93,6 +93,29 @@ static int timeout_new(lua_State *L) {
   lua_settop(L, 1);
   lua_pushnil(L);
   return push_timeout(L, NULL);
+}
+
+/* internal.cancel_scope(): a block of the running task with no deadline, for expire and leave */
+static int cancel_scope(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  return push_timeout(L, NULL);
+}
+
+/* internal.expire(scope): as if its deadline had come */
+static int scope_expire(lua_State *L) {
+  struct timeout *s = check_timeout(L);
+  if (s->task != NULL && !s->has_expired) expire(L, s);
+  return 0;
+}
+
+/* internal.leave(scope): takes back the cancel that was its own */
+static int scope_leave(lua_State *L) {
+  struct timeout *s = check_timeout(L);
+  if (s->task != NULL && s->has_expired) aq_task_uncancel(s->task);
+  s->task = NULL;
+  return 0;
 }
 
 /* internal.timeout_for(seconds, future) */
@@ -116,8 +139,10 @@ static int timeout_reschedule(lua_State *L) {
 
 static int timeout_when(lua_State *L) {
   struct timeout *s = check_timeout(L);
-  if (s->when_ns == AQ_NEVER) return 0;
-  lua_pushnumber(L, (lua_Number)s->when_ns / 1e9);
+  if (s->when_ns == AQ_NEVER)
+    lua_pushnil(L);
+  else
+    lua_pushnumber(L, (lua_Number)s->when_ns / 1e9);
   return 1;
 }
 
@@ -165,10 +190,13 @@ void aq_open_timeout(lua_State *L) {
                                      {NULL, NULL}};
   static const luaL_Reg META[] = {{"__close", timeout_close}, {"__gc", timeout_gc}, {NULL, NULL}};
   static const luaL_Reg CONSTRUCTOR = {"timeout", timeout_new};
-  static const luaL_Reg INTERNAL = {"timeout_for", timeout_for};
+  static const luaL_Reg INTERNAL[] = {{"timeout_for", timeout_for}, {"cancel_scope", cancel_scope}};
+  static const luaL_Reg SCOPE[] = {{"expire", scope_expire}, {"leave", scope_leave}, {NULL, NULL}};
   aq_set_class(L, &CONSTRUCTOR, METHODS, META);
   lua_pushvalue(L, -2);
   lua_getiuservalue(L, -1, AQ_UV_INTERNAL);
-  aq_set_class(L, &INTERNAL, METHODS, META);
+  for (size_t i = 0; i < sizeof INTERNAL / sizeof *INTERNAL; i++)
+    aq_set_class(L, &INTERNAL[i], METHODS, META);
   lua_pop(L, 2);
+  aq_set_internal(L, SCOPE);
 }

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "aqlua.h"
+#include "interrupt.h"
 
 /* Never read: its address is the runtime's key in the registry; the next, the embedder's loop's. */
 static const char RUNTIME_KEY, LOOP_KEY;
@@ -16,8 +17,14 @@ void aq_use_loop(lua_State *L, struct uv_loop_s *loop) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &LOOP_KEY);
 }
 
+struct uv_loop_s *aq_uv_loop(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  return rt != NULL ? rt->loop->uv : NULL;
+}
+
 static int runtime_gc(lua_State *L) {
   struct aq_runtime *rt = lua_touserdata(L, 1);
+  aq_interrupt_close(rt);
   if (rt->loop != NULL) aq_loop_free(rt->loop);
   rt->loop = NULL;
   aq_shelf_free(L, &rt->live);
@@ -96,7 +103,7 @@ void aq_setfuncs(lua_State *L, const luaL_Reg *functions) {
   luaL_setfuncs(L, functions, 1);
 }
 
-uint64_t aq_check_timeout(lua_State *L, int idx) {
+uint64_t aq_check_given_timeout(lua_State *L, int idx) {
   if (lua_isnoneornil(L, idx)) return AQ_NEVER;
   if (lua_type(L, idx) != LUA_TNUMBER) luaL_typeerror(L, idx, "number of seconds");
   lua_Number seconds = lua_tonumber(L, idx);

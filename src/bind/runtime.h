@@ -12,6 +12,7 @@
 #define AQ_RUNTIME_H
 
 #include <lua.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,21 +21,27 @@
 
 struct aq_task;
 
+/* How the names of the library's own Lua chunks begin. */
+#define AQ_CHUNK "=[aqlua"
+
 /* User values of the runtime. */
 enum {
-  AQ_UV_LIVE = 1,    /* shelf of tasks not done, and of futures with callbacks to come */
-  AQ_UV_IDLE,        /* coroutines that wait for a new task; weak: a collection drops them */
-  AQ_UV_ERRORS,      /* the bare error values, by kind */
-  AQ_UV_TASK_META,   /* metatable of Task */
-  AQ_UV_FUTURE_META, /* metatable of Future */
-  AQ_UV_BODY,        /* the function at the bottom of each task's coroutine */
-  AQ_UV_ON_ERROR,    /* the handler set with aq.on_error, or nil */
-  AQ_UV_FAILED,      /* number -> task that failed; weak */
-  AQ_UV_REPORTS,     /* list of tasks to report in the next turn */
-  AQ_UV_DEADLOCK,    /* text of the latest deadlock report */
-  AQ_UV_WAITING,     /* coroutines of the user's that a wait passed through; weak keys */
-  AQ_UV_INTERNAL,    /* functions shared with the Lua layer */
-  AQ_UV_COUNT = AQ_UV_INTERNAL
+  AQ_UV_LIVE = 1,     /* shelf of tasks not done, and of futures with callbacks to come */
+  AQ_UV_IDLE,         /* coroutines that wait for a new task; weak: a collection drops them */
+  AQ_UV_ERRORS,       /* the bare error values, by kind */
+  AQ_UV_TASK_META,    /* metatable of Task */
+  AQ_UV_FUTURE_META,  /* metatable of Future */
+  AQ_UV_BODY,         /* the function at the bottom of each task's coroutine */
+  AQ_UV_ON_ERROR,     /* the handler set with aq.on_error, or nil */
+  AQ_UV_FAILED,       /* number -> task that failed; weak */
+  AQ_UV_REPORTS,      /* list of tasks to report in the next turn */
+  AQ_UV_DEADLOCK,     /* text of the latest deadlock report */
+  AQ_UV_WAITING,      /* coroutines of the user's that a wait passed through; weak keys */
+  AQ_UV_INTERNAL,     /* functions shared with the Lua layer */
+  AQ_UV_MODULE,       /* the module table */
+  AQ_UV_QUEUES,       /* the living queues, if anybody wants to know; weak keys (inspect.c) */
+  AQ_UV_ON_INTERRUPT, /* who is asked first when the program is to stop, or nil (interrupt.c) */
+  AQ_UV_COUNT = AQ_UV_ON_INTERRUPT
 };
 
 /* One resume of a user's coroutine that is under way; on the C stack (lcoroutine.c). */
@@ -58,12 +65,21 @@ struct aq_runtime {
   uint32_t walk_epoch;     /* number of the latest search for a circle */
   uint32_t cancel_epoch;   /* number of the latest cancel operation */
   uint32_t next_scope;     /* scopes made so far + 1 (aq.run inside a task makes one) */
+  uint32_t budget;         /* calls a task may complete at once before it must wait; 0: any */
   size_t unhandled;        /* errors reported by the default report */
   void (*report)(void *ud, const char *text); /* the embedder's, or NULL: stderr */
   void *report_ud;
-  bool met_stranger; /* somebody but the scheduler resumed a coroutine that waits */
-  bool is_running;   /* aq_call is under way */
-  bool is_stopping;  /* aq_stop was called: leave aq_call */
+  struct aq_task *main;           /* the task that aq_call runs, until it is done; or NULL */
+  struct aq_task *foreground;     /* whose wait a deadlock breaks in its place; or NULL */
+  struct aq_interrupt *interrupt; /* what signal handlers use; or NULL */
+  uint64_t failed_before;         /* `failures` a turn ago, if reports_early */
+  uint64_t nqueues;               /* queues noted in AQ_UV_QUEUES so far */
+  volatile sig_atomic_t wants;    /* a signal handler has asked for something */
+  bool is_debug;                  /* steps are watched (watch.h) */
+  bool reports_early;             /* errors nobody retrieved: in the next turn (T12) */
+  bool met_stranger;              /* somebody but the scheduler resumed a coroutine that waits */
+  bool is_running;                /* aq_call is under way */
+  bool is_stopping;               /* aq_stop was called: leave aq_call */
 };
 
 /* Makes the runtime of this state and leaves its userdata on the stack. [-0, +1, m] */
@@ -88,8 +104,13 @@ void aq_runtime_push_uv(lua_State *L, struct aq_runtime *rt, int uv);
 struct luaL_Reg;
 void aq_setfuncs(lua_State *L, const struct luaL_Reg *functions);
 
+/* The timeout at `idx`, which is there. Use aq_check_timeout. [-0, +0, v] */
+uint64_t aq_check_given_timeout(lua_State *L, int idx);
+
 /* Nanoseconds of the timeout at `idx` in seconds: AQ_NEVER for nil, none and infinity; 0 for what
 ** is not positive. Raises on NaN and on what is no number. Rounds up. [-0, +0, v] */
-uint64_t aq_check_timeout(lua_State *L, int idx);
+static inline uint64_t aq_check_timeout(lua_State *L, int idx) {
+  return lua_gettop(L) < idx ? AQ_NEVER : aq_check_given_timeout(L, idx);
+}
 
 #endif

@@ -31,8 +31,7 @@ static void copy_slots(lua_State *L, int from, int to, uint32_t capacity) {
 ** The new table has all of its slots in the array part, so that setting one never allocates.
 ** Making it may run a finalizer that uses this very shelf: the shelf is looked at afterwards.
 */
-void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, uint32_t n, int owner, int uv) {
-  if (s->nfree >= n) return;
+void aq_shelf_grow(lua_State *L, struct aq_shelf *s, uint32_t n, int owner, int uv) {
   uint32_t capacity = s->capacity > 0 ? s->capacity * 2 : FIRST_CAPACITY;
   if (capacity > INT32_MAX) luaL_error(L, "too many values waiting");
   owner = lua_absindex(L, owner);
@@ -63,6 +62,11 @@ uint32_t aq_shelf_put(lua_State *L, struct aq_shelf *s, int table, int value) {
 void aq_shelf_take(lua_State *L, struct aq_shelf *s, int table, uint32_t slot) {
   table = lua_absindex(L, table);
   lua_rawgeti(L, table, slot);
+  aq_shelf_drop(L, s, table, slot);
+}
+
+void aq_shelf_drop(lua_State *L, struct aq_shelf *s, int table, uint32_t slot) {
+  table = lua_absindex(L, table);
   lua_pushnil(L);
   lua_rawseti(L, table, slot);
   s->free[s->nfree++] = slot;

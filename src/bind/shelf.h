@@ -23,18 +23,27 @@ void aq_shelf_init(struct aq_shelf *s);
 /* Frees the C side; the table is the collector's. */
 void aq_shelf_free(lua_State *L, struct aq_shelf *s);
 
+/* Grows until `n` slots are free. Use aq_shelf_reserve. */
+void aq_shelf_grow(lua_State *L, struct aq_shelf *s, uint32_t n, int owner, int uv);
+
 /*
 ** Makes sure that `n` slots are free (at most 8). The table is user value `uv` of the userdata at
 ** `owner`; a larger one takes its place there. Raises a memory error with nothing changed.
 ** [-0, +0, m]
 */
-void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, uint32_t n, int owner, int uv);
+static inline void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, uint32_t n, int owner,
+                                    int uv) {
+  if (s->nfree < n) aq_shelf_grow(L, s, n, owner, uv);
+}
 
 /* Puts the value at `value` into the table at `table`; a slot must be free. [-0, +0, -] */
 uint32_t aq_shelf_put(lua_State *L, struct aq_shelf *s, int table, int value);
 
 /* Pushes the value in `slot` of the table at `table` and frees the slot. [-0, +1, -] */
 void aq_shelf_take(lua_State *L, struct aq_shelf *s, int table, uint32_t slot);
+
+/* Forgets the value in `slot` of the table at `table` and frees the slot. [-0, +0, -] */
+void aq_shelf_drop(lua_State *L, struct aq_shelf *s, int table, uint32_t slot);
 
 /* True when nothing is shelved. */
 static inline int aq_shelf_is_empty(const struct aq_shelf *s) { return s->nfree == s->capacity; }

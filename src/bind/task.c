@@ -3,18 +3,21 @@
 **
 ** A coroutine outlives its task: the function at its bottom runs one protected call after another
 ** and rests between two of them in a yield, so that the next task need not make a new one. Its
-** stack during a task: [1] the Task, [2] the traceback function, [3...] function and arguments,
-** later the results.
+** stack during a task: [1] the traceback function, which stays, [2] the Task, [3...] function and
+** arguments, later the results.
 */
 #include "task.h"
 
 #include <assert.h>
 #include <lauxlib.h>
+#include <lualib.h>
 #include <string.h>
 
 #include "error.h"
+#include "interrupt.h"
 #include "traceback.h"
 #include "unhandled.h"
+#include "watch.h"
 
 enum { PATIENCE = 100 }; /* cancels a task may swallow when the program is over */
 
@@ -30,12 +33,11 @@ static int body_again(lua_State *L, int status, lua_KContext ctx) {
 /* A body that returned although a cancel was still to be delivered ends cancelled (T4). */
 static void store_success(lua_State *L, struct aq_task *t) {
   if (t->must_cancel) {
-    lua_settop(L, 2);
-    aq_error_push(L, AQ_E_CANCELLED);
-    aq_future_store_error(L, 1);
+    aq_task_push_cancelled(L, t);
+    aq_future_store_error(L, 2);
     t->future.state = AQ_ENDED_CANCELLED;
   } else {
-    aq_future_store(L, 1, 3);
+    aq_future_store(L, 2, 3);
     t->future.state = AQ_RETURNED;
   }
 }
@@ -49,13 +51,14 @@ static void store_failure(lua_State *L, struct aq_task *t) {
   if (aq_error_is(L, -1, AQ_E_CANCELLED)) {
     t->future.state = AQ_ENDED_CANCELLED;
   } else {
-    aq_unhandled_watch(L, 1);
+    aq_unhandled_watch(L, 2);
     t->future.state = AQ_RAISED;
   }
-  aq_future_store_error(L, 1);
+  aq_future_store_error(L, 2);
 }
 
-/* Lets go of the task, unless callbacks have still to see it, and offers the coroutine again. */
+/* Offers the coroutine for the next task, and lets go of this one unless callbacks are to see it.
+** Nothing here runs a finalizer: the coroutine is not at rest yet. */
 static void retire(lua_State *L, struct aq_task *t) {
   struct aq_runtime *rt = t->future.rt;
   lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_IDLE);
@@ -63,20 +66,27 @@ static void retire(lua_State *L, struct aq_task *t) {
   lua_rawseti(L, -2, ++rt->nidle);
   if (t->future.ncallbacks > 0) return;
   lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_LIVE);
-  aq_shelf_take(L, &rt->live, -1, t->future.live_slot);
+  aq_shelf_drop(L, &rt->live, -1, t->future.live_slot);
   t->future.live_slot = 0;
 }
 
+/* The task whose error this one was handed is not kept alive any longer. */
+static void forget_origin(lua_State *L) {
+  lua_pushnil(L);
+  aq_set_extra(L, 2, AQ_X_ORIGIN);
+}
+
 static int body_end(lua_State *L, int status, lua_KContext ctx) {
-  struct aq_task *t = lua_touserdata(L, 1);
+  struct aq_task *t = lua_touserdata(L, 2);
   (void)ctx;
+  if (t->has_origin) forget_origin(L);
   if (status == LUA_OK || status == LUA_YIELD)
     store_success(L, t);
   else
     store_failure(L, t);
   retire(L, t);
   t->has_ended = true;
-  lua_settop(L, 0);
+  lua_settop(L, 1);
   return lua_yieldk(L, 0, 0, body_again);
 }
 
@@ -85,9 +95,9 @@ static int body_end(lua_State *L, int status, lua_KContext ctx) {
 ** what that one passed is dropped, and the coroutine rests as before.
 */
 static int turn_away(lua_State *L, struct aq_runtime *rt) {
-  struct aq_future *f = aq_test_future(L, 1);
+  struct aq_future *f = aq_test_future(L, 2);
   struct aq_task *t = f != NULL && f->class == aq_task_class ? (struct aq_task *)f : NULL;
-  lua_settop(L, t != NULL && t->co == L ? t->nstart : 0);
+  lua_settop(L, t != NULL && t->co == L ? t->nstart + 1 : 1);
   rt->met_stranger = true;
   return lua_yieldk(L, 0, 0, body_again);
 }
@@ -95,7 +105,7 @@ static int turn_away(lua_State *L, struct aq_runtime *rt) {
 static int body(lua_State *L) {
   struct aq_runtime *rt = aq_runtime(L);
   if (rt->current == NULL || rt->current->co != L) return turn_away(L, rt);
-  int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, body_end);
+  int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 1, 0, body_end);
   return body_end(L, status, 0);
 }
 
@@ -110,24 +120,28 @@ void aq_task_open(lua_State *L, struct aq_runtime *rt) {
   lua_setiuservalue(L, -2, AQ_UV_BODY);
 }
 
-/* Pushes a coroutine that rests, or a new one with the body at its bottom. The runtime's userdata
-** is at `owner`. */
-static lua_State *push_coroutine(lua_State *L, struct aq_runtime *rt, int owner) {
-  lua_getiuservalue(L, owner, AQ_UV_IDLE);
-  while (rt->nidle > 0) {
+/* Pushes a coroutine that rests; NULL, and nothing pushed, if there is none. */
+static lua_State *push_resting(lua_State *L, struct aq_runtime *rt) {
+  if (rt->nidle == 0) return NULL;
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_IDLE);
+  lua_State *co = NULL;
+  while (co == NULL && rt->nidle > 0) { /* the collector may have taken some */
     lua_rawgeti(L, -1, rt->nidle);
+    co = lua_tothread(L, -1);
     lua_pushnil(L);
     lua_rawseti(L, -3, rt->nidle--);
-    if (lua_isthread(L, -1)) {
-      lua_remove(L, -2);
-      return lua_tothread(L, -1);
-    }
-    lua_pop(L, 1);
+    if (co == NULL) lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  lua_remove(L, co != NULL ? -2 : -1);
+  return co;
+}
+
+/* Pushes a new coroutine, with the body and the traceback function at its bottom. */
+static lua_State *push_new(lua_State *L) {
   lua_State *co = lua_newthread(L);
-  lua_getiuservalue(L, owner, AQ_UV_BODY);
-  lua_xmove(L, co, 1);
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_BODY);
+  lua_pushcfunction(L, aq_traceback_handler);
+  lua_xmove(L, co, 2);
   return co;
 }
 
@@ -135,49 +149,42 @@ static void init_task(struct aq_task *t, struct aq_runtime *rt) {
   memset(t, 0, sizeof *t);
   aq_future_init(&t->future, rt, aq_task_class);
   aq_waiter_init(&t->waiter, &rt->loop->agenda, step);
-  t->id = rt->next_task_id;
   t->scope = rt->current != NULL ? rt->current->scope : 0;
 }
 
-/* Moves what the first resume needs to `co`: the Task, the traceback function, function and
-** arguments. They are at `first`..top of L, the Task above them. */
-static void load(lua_State *L, lua_State *co, struct aq_task *t, int first) {
-  int task = lua_gettop(L);
-  lua_pushvalue(L, task);
-  lua_pushcfunction(L, aq_traceback_handler);
-  for (int i = first; i < task; i++) lua_pushvalue(L, i);
-  int count = task - first + 2;
-  lua_xmove(L, co, count);
-  t->co = co;
-  t->nstart = count;
+/* Moves the Task on top, and the function and arguments below it from `first` on, to the task's
+** coroutine, for its first resume; leaves a copy of the Task. */
+static void load(lua_State *L, struct aq_task *t, int first) {
+  int count = lua_gettop(L) - first + 1;
+  lua_insert(L, first);
+  lua_pushvalue(L, first);
+  lua_insert(L, first);
+  lua_xmove(L, t->co, count);
+  t->nstart += count;
 }
 
-struct aq_task *aq_task_new(lua_State *L, struct aq_runtime *rt, int nargs) {
+struct aq_task *aq_task_new(lua_State *L, int nargs) {
+  struct aq_runtime *rt = aq_runtime(L);
   int first = lua_gettop(L) - nargs;
-  luaL_checkstack(L, nargs + 8, "too many arguments");
-  aq_runtime_push(L, rt);
-  lua_insert(L, first); /* [first] runtime, [first + 1] function, ... */
-  aq_shelf_reserve(L, &rt->live, 1, first, AQ_UV_LIVE);
-  lua_State *co = push_coroutine(L, rt, first);
-  int thread = lua_gettop(L);
-  if (!lua_checkstack(co, nargs + 8)) luaL_error(L, "too many arguments");
+  if (nargs > 8) luaL_checkstack(L, 8, "too many arguments");
   struct aq_task *t = lua_newuserdatauv(L, sizeof *t, 2);
   init_task(t, rt);
-  lua_getiuservalue(L, first, AQ_UV_TASK_META);
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_TASK_META);
   lua_setmetatable(L, -2);
-  lua_pushvalue(L, thread);
+  t->co = push_resting(L, rt);
+  if (t->co == NULL) {
+    t->co = push_new(L);
+    t->nstart = 1; /* its traceback function is an argument of the body's */
+  }
   lua_setiuservalue(L, -2, AQ_UV_VALUE); /* the coroutine, until the outcome takes its place */
-  lua_remove(L, thread);
-  aq_shelf_reserve(L, &rt->live, 1, first,
-                   AQ_UV_LIVE); /* a finalizer may have used what was free */
-  load(L, co, t, first + 1);
-  lua_getiuservalue(L, first, AQ_UV_LIVE);
+  if (!lua_checkstack(t->co, nargs + 8)) luaL_error(L, "too many arguments");
+  aq_shelf_reserve(L, &rt->live, 1, lua_upvalueindex(1), AQ_UV_LIVE);
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_LIVE); /* from here on, nothing can fail */
   t->future.live_slot = aq_shelf_put(L, &rt->live, -1, -2);
   lua_pop(L, 1);
-  rt->next_task_id++;
+  load(L, t, first);
+  t->id = rt->next_task_id++;
   aq_waiter_ready(&t->waiter, AQ_OK);
-  lua_replace(L, first);
-  lua_settop(L, first);
   return t;
 }
 
@@ -213,7 +220,7 @@ static void unshelve(lua_State *L, struct aq_task *t) {
   lua_pop(L, 2);
 }
 
-/* Ends a task whose body did not: `push_value` has pushed the error that becomes its outcome. */
+/* Ends a task whose body did not; the error on top becomes its outcome. */
 static void end_from_outside(lua_State *L, struct aq_task *t, enum aq_future_state state) {
   unshelve(L, t);
   lua_insert(L, -2);
@@ -224,8 +231,13 @@ static void end_from_outside(lua_State *L, struct aq_task *t, enum aq_future_sta
   lua_pop(L, 1);
 }
 
-static void push_cancelled(lua_State *L, struct aq_runtime *rt) {
-  aq_runtime_push_uv(L, rt, AQ_UV_ERRORS);
+void aq_task_push_cancelled(lua_State *L, struct aq_task *t) {
+  aq_task_push(L, t);
+  aq_push_extra(L, -1, AQ_X_MESSAGE);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1)) return; /* the value made by cancel(message) */
+  lua_pop(L, 1);
+  aq_runtime_push_uv(L, t->future.rt, AQ_UV_ERRORS);
   lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
   lua_remove(L, -2);
 }
@@ -233,7 +245,7 @@ static void push_cancelled(lua_State *L, struct aq_runtime *rt) {
 /* Cancelled before its first step: the body never runs (T3, H12). */
 static void end_unstarted(lua_State *L, struct aq_task *t) {
   lua_settop(t->co, 0);
-  push_cancelled(L, t->future.rt);
+  aq_task_push_cancelled(L, t);
   end_from_outside(L, t, AQ_ENDED_CANCELLED);
 }
 
@@ -252,11 +264,18 @@ static void end_dead(lua_State *L, struct aq_task *t) {
   end_from_outside(L, t, AQ_RAISED);
 }
 
-void aq_task_close(lua_State *L, struct aq_task *t) {
+/* Leaves what the task waits in, as a cancel would, but without a step. */
+static void give_up(lua_State *L, struct aq_task *t) {
+  aq_waiter_abort(&t->waiter, AQ_CANCELLED);
   aq_waiter_drop(&t->waiter);
+  if (t->is_suspended && t->wait->give_up != NULL) t->wait->give_up(L, t);
+}
+
+void aq_task_close(lua_State *L, struct aq_task *t) {
+  give_up(L, t);
   lua_resetthread(t->co);
   lua_settop(t->co, 0);
-  push_cancelled(L, t->future.rt);
+  aq_task_push_cancelled(L, t);
   end_from_outside(L, t, AQ_ENDED_CANCELLED);
 }
 
@@ -282,17 +301,17 @@ static int resume(struct aq_runtime *rt, struct aq_task *t) {
   return status;
 }
 
-static void step(struct aq_waiter *w) {
-  struct aq_task *t = AQ_CONTAINER(w, struct aq_task, waiter);
-  struct aq_runtime *rt = t->future.rt;
+static void take_step(struct aq_runtime *rt, struct aq_task *t) {
   if (!t->has_started && t->must_cancel) {
     end_unstarted(rt->L, t);
     return;
   }
   t->has_started = true;
   rt->current = t;
+  aq_interrupt_follow(rt);
   int status = resume(rt, t);
   rt->current = NULL;
+  aq_interrupt_follow(rt);
   if (t->has_ended) {
     t->co = NULL;
     aq_future_settle(&t->future, t->future.state);
@@ -303,32 +322,50 @@ static void step(struct aq_waiter *w) {
   }
 }
 
-/* ---- waiting --------------------------------------------------------------------------------- */
-
-struct aq_task *aq_task_running(lua_State *L) {
-  struct aq_task *t = aq_runtime(L)->current;
-  if (t == NULL)
-    luaL_error(L, "no task is running: wrap your program in aq.run, or start it with aqlua");
-  return t;
+static void step(struct aq_waiter *w) {
+  struct aq_task *t = AQ_CONTAINER(w, struct aq_task, waiter);
+  struct aq_runtime *rt = t->future.rt;
+  if (!rt->is_debug) {
+    take_step(rt, t);
+    return;
+  }
+  struct aq_watched watched = aq_watch_begin(rt, t);
+  take_step(rt, t);
+  aq_watch_end(rt, watched);
 }
 
-/* Pushes "module.name" of the function on top, if a loaded module has it; else leaves it. */
-static bool push_library_name(lua_State *L) {
-  int fn = lua_gettop(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushnil(L);
-  while (lua_next(L, fn + 1)) {
-    if (lua_istable(L, -1) && strcmp(lua_tostring(L, -2), LUA_GNAME) != 0) {
-      lua_pushnil(L);
-      while (lua_next(L, fn + 3)) {
-        if (lua_rawequal(L, -1, fn)) {
-          lua_pushfstring(L, "%s.%s", lua_tostring(L, fn + 2), lua_tostring(L, -2));
-          return true;
-        }
-        lua_pop(L, 1);
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+void aq_task_refuse(lua_State *L) {
+  aq_error_misuse(L, "no task is running: wrap your program in aq.run, or start it with aqlua");
+}
+
+/* Pushes "module.name" if the function below the module's table on top is in it; pops the table. */
+static bool push_name_in(lua_State *L, const char *module) {
+  int table = lua_gettop(L);
+  if (lua_istable(L, table)) {
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+      if (lua_type(L, -2) == LUA_TSTRING && lua_rawequal(L, -1, table - 1)) {
+        lua_pushfstring(L, "%s.%s", module, lua_tostring(L, -2));
+        return true;
       }
+      lua_pop(L, 1);
     }
-    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Pushes "module.name" of the function on top, if a standard library has it. */
+static bool push_library_name(lua_State *L) {
+  static const char *const LIBRARIES[] = {LUA_TABLIBNAME, LUA_STRLIBNAME, LUA_COLIBNAME, LUA_GNAME,
+                                          LUA_IOLIBNAME};
+  for (size_t i = 0; i < sizeof LIBRARIES / sizeof *LIBRARIES; i++) {
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, LIBRARIES[i]);
+    lua_remove(L, -2);
+    if (push_name_in(L, LIBRARIES[i])) return true;
   }
   return false;
 }
@@ -343,7 +380,9 @@ static void push_obstacle(lua_State *L, lua_State *co) {
     if (*ar.what != 'C' || fn == body) {
       lua_pop(L, 1);
     } else if (push_library_name(L)) {
-      return;
+      if (strncmp(lua_tostring(L, -1), "_G.", 3) == 0) lua_pushstring(L, lua_tostring(L, -1) + 3);
+      if (strcmp(lua_tostring(L, -1), "pcall") != 0 && strcmp(lua_tostring(L, -1), "xpcall") != 0)
+        return;
     } else if (ar.name != NULL && strcmp(ar.name, "pcall") != 0 && strcmp(ar.name, "xpcall") != 0) {
       lua_pushstring(L, ar.name);
       return;
@@ -367,7 +406,7 @@ bool aq_task_owns(lua_State *co) {
 static void refuse_to_wait(lua_State *L, lua_State *co) {
   push_obstacle(L, co);
   const char *name = lua_isnil(L, -1) ? "a function of C" : lua_tostring(L, -1);
-  luaL_error(L, "cannot wait here: inside %s, which cannot be suspended", name);
+  aq_error_misuse(L, "cannot wait here: inside %s, which cannot be suspended", name);
 }
 
 /* Each level from this coroutine down to the task's must be one that can be suspended. */
@@ -378,16 +417,14 @@ static void check_levels(lua_State *L, const struct aq_task *t) {
     if (!lua_isyieldable(co)) refuse_to_wait(L, co);
     if (co == t->co) return;
     if (level == NULL || level->resumed != co)
-      luaL_error(L, "cannot wait here: inside a coroutine that aqlua did not see being resumed "
-                    "(aq.patch() lets waits pass through coroutine.wrap and resume)");
+      aq_error_misuse(L, "cannot wait here: inside a coroutine that aqlua did not see resumed "
+                         "(aq.patch() lets waits pass through coroutine.wrap and resume)");
   }
 }
 
-struct aq_task *aq_task_to_wait(lua_State *L) {
-  struct aq_task *t = aq_task_running(L);
+void aq_task_check_wait(lua_State *L, struct aq_task *t) {
   if (L != t->co || !lua_isyieldable(L)) check_levels(L, t);
-  if (aq_agenda_reserve(&t->future.rt->loop->agenda) != AQ_OK) luaL_error(L, "not enough memory");
-  return t;
+  if (aq_agenda_reserve(t->waiter.agenda) != AQ_OK) luaL_error(L, "not enough memory");
 }
 
 /* Goes on after a wait. Whoever else resumes the coroutine finds it waiting as before. */
@@ -407,6 +444,7 @@ static int wait_end(lua_State *L, int status, lua_KContext ctx) {
 
 static int suspend(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
   t->wait = wait;
+  t->nat_once = 0;
   t->is_suspended = true;
   t->since_ns = t->future.rt->loop->agenda.now_ns;
   return lua_yieldk(L, 0, (lua_KContext)t, wait_end);
@@ -442,12 +480,8 @@ int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status) {
     return lua_error(L);
   }
   if (status == AQ_CANCELLED) {
-    aq_task_push(L, t);
-    aq_push_extra(L, -1, AQ_X_MESSAGE);
-    if (!lua_isnil(L, -1)) {
-      aq_error_push_with(L, AQ_E_CANCELLED);
-      return lua_error(L);
-    }
+    aq_task_push_cancelled(L, t);
+    return lua_error(L);
   }
   return aq_error_raise(L, status);
 }

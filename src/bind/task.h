@@ -6,7 +6,8 @@
 **
 ** A wait, as a leaf of the binding writes it:
 **
-**     struct aq_task *t = aq_task_to_wait(L);         may raise: no task, cannot suspend, no memory
+**     struct aq_task *t = aq_task_running(L, rt);      may raise: no task
+**     aq_task_check_wait(L, t);                        may raise: cannot suspend, no memory
 **     aq_queue_get_wait(queue, &t->waiter, when);      cannot raise
 **     return aq_task_wait(L, t, &GET);                 does not return; GET.finish goes on
 **
@@ -34,6 +35,9 @@ struct aq_wait {
   /* Goes on after the wait, as a continuation: the stack is as it was, the return value counts
   ** results. `cancelled`: cancel wins over what the waiter was woken with. */
   int (*finish)(lua_State *L, struct aq_task *t, bool cancelled);
+  /* For a task that is ended by force and will not finish: hands on a ticket it may hold. Raises
+  ** nothing. NULL: there are no tickets. */
+  void (*give_up)(lua_State *L, struct aq_task *t);
 };
 
 /* The cancels put aside while a shield is in force. Lives in a userdata on the task's stack. */
@@ -58,8 +62,10 @@ struct aq_task {
   uint32_t cancel_epoch;       /* of the latest cancel that reached it */
   uint32_t requests;           /* cancels outstanding at the present level */
   uint32_t swallowed;          /* suspensions refused after the cancel was delivered */
+  uint32_t nat_once;           /* calls that completed at once since it was last suspended */
   uint32_t scope;              /* 0, or of the aq.run inside a task it was created under */
-  int nstart;                  /* values on co's stack for the first resume */
+  int nstart;                  /* arguments on co's stack for the first resume */
+  bool has_origin : 1;         /* AQ_X_ORIGIN is set */
   bool must_cancel : 1;        /* a cancel has not been delivered */
   bool was_delivered : 1;      /* one of the cancels outstanding has been */
   bool has_started : 1;        /* the first step was taken */
@@ -72,8 +78,9 @@ struct aq_task {
 /* Opens what all tasks share. The runtime's userdata is on top. [-0, +0, m] */
 void aq_task_open(lua_State *L, struct aq_runtime *rt);
 
-/* Makes a task of the function and `nargs` arguments on top; leaves the Task. [-(1+nargs), +1, m] */
-struct aq_task *aq_task_new(lua_State *L, struct aq_runtime *rt, int nargs);
+/* Makes a task of the function and `nargs` arguments on top; leaves the Task. To be called in a
+** function of the library. [-(1+nargs), +1, m] */
+struct aq_task *aq_task_new(lua_State *L, int nargs);
 
 /* The Task at `idx`; raises on anything else. */
 struct aq_task *aq_check_task(lua_State *L, int idx);
@@ -84,11 +91,17 @@ void aq_task_push(lua_State *L, struct aq_task *t);
 /* True if this suspended coroutine is at the bottom of a task, or rests for the next one. */
 bool aq_task_owns(lua_State *co);
 
-/* The running task, ready to wait: raises if there is none or if it cannot suspend here. */
-struct aq_task *aq_task_to_wait(lua_State *L);
+/* Raises that no task is running. */
+void aq_task_refuse(lua_State *L);
 
-/* The running task for a call that waits only at times (Q5): raises if there is none. */
-struct aq_task *aq_task_running(lua_State *L);
+/* The running task, for a call that may have to wait; raises if there is none. */
+static inline struct aq_task *aq_task_running(lua_State *L, struct aq_runtime *rt) {
+  if (rt->current == NULL) aq_task_refuse(L);
+  return rt->current;
+}
+
+/* Makes sure that the running task can wait here, with a deadline: raises if not. */
+void aq_task_check_wait(lua_State *L, struct aq_task *t);
 
 /*
 ** Suspends the task, whose waiter has entered something or is ready; the last statement of a C
@@ -103,6 +116,9 @@ int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f, const st
 
 /* Delivers the cancel outstanding to what `t` awaits. [-0, +0, -] */
 void aq_task_pass_on(lua_State *L, struct aq_task *t);
+
+/* Pushes the CancelledError of a task that is not done, with the message of its latest cancel. */
+void aq_task_push_cancelled(lua_State *L, struct aq_task *t);
 
 /* Raises how a wait ended, CancelledError with its message; never returns. */
 int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status);

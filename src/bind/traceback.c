@@ -53,10 +53,10 @@ int aq_traceback_handler(lua_State *L) {
   return 1;
 }
 
-void aq_push_error_text(lua_State *L, int idx) {
-  if (lua_type(L, idx) == LUA_TSTRING || lua_type(L, idx) == LUA_TNUMBER ||
-      luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL)
-    luaL_tolstring(L, idx, NULL);
+int aq_error_text(lua_State *L) {
+  if (lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
+    luaL_tolstring(L, 1, NULL);
   else
-    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, idx));
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  return 1;
 }

@@ -12,7 +12,8 @@
 */
 int aq_traceback_handler(lua_State *L);
 
-/* Pushes a printable form of the error at `idx`, in the words of the stock interpreter. */
-void aq_push_error_text(lua_State *L, int idx);
+/* A C function: the printable form of the error at 1, in the words of the stock interpreter. Calls
+** __tostring, so it may raise. */
+int aq_error_text(lua_State *L);
 
 #endif

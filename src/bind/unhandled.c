@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "interrupt.h"
 #include "task.h"
 #include "traceback.h"
 
@@ -60,7 +61,12 @@ static int default_report(lua_State *L) {
     aq_task_push_name(L, 2);
   else
     lua_pushliteral(L, "a future");
-  aq_push_error_text(L, 3);
+  lua_pushcfunction(L, aq_error_text);
+  lua_pushvalue(L, 3);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "(error object whose __tostring fails)");
+  }
   lua_pushfstring(L, "aqlua: error in %s, which nobody retrieved: %s\n", lua_tostring(L, 5),
                   lua_tostring(L, 6));
   if (lua_isstring(L, 4)) {
@@ -74,8 +80,6 @@ static int default_report(lua_State *L) {
 /* Stack: as default_report. A handler that raises is reported in its place. */
 static int report(lua_State *L) {
   struct aq_runtime *rt = lua_touserdata(L, 1);
-  struct aq_future *f = lua_touserdata(L, 2);
-  f->is_retrieved = true;
   aq_runtime_push_uv(L, rt, AQ_UV_ON_ERROR);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
@@ -104,6 +108,8 @@ void aq_unhandled_now(lua_State *L, struct aq_runtime *rt) {
 
 /* Reports the failed Task on top and pops it. */
 static void report_task(lua_State *L, struct aq_runtime *rt) {
+  struct aq_future *f = lua_touserdata(L, -1);
+  f->is_retrieved = true;
   lua_getiuservalue(L, -1, AQ_UV_VALUE);
   aq_push_extra(L, -2, AQ_X_TRACEBACK);
   aq_unhandled_now(L, rt);
@@ -122,9 +128,9 @@ void aq_unhandled_report(lua_State *L, struct aq_runtime *rt) {
   if (rt->nreports == n) rt->nreports = 0;
 }
 
-void aq_unhandled_flush(lua_State *L, struct aq_runtime *rt) {
-  aq_unhandled_report(L, rt);
-  while (rt->flushed < rt->failures) {
+/* Reports the failures up to number `last`. */
+static void flush(lua_State *L, struct aq_runtime *rt, uint64_t last) {
+  while (rt->flushed < last) {
     aq_runtime_push_uv(L, rt, AQ_UV_FAILED);
     lua_rawgeti(L, -1, (lua_Integer)++rt->flushed);
     lua_remove(L, -2);
@@ -134,4 +140,16 @@ void aq_unhandled_flush(lua_State *L, struct aq_runtime *rt) {
     else
       lua_pop(L, 1);
   }
+}
+
+void aq_unhandled_flush(lua_State *L, struct aq_runtime *rt) {
+  aq_unhandled_report(L, rt);
+  flush(L, rt, rt->failures);
+}
+
+void aq_unhandled_early(lua_State *L, struct aq_runtime *rt) {
+  flush(L, rt, rt->failed_before);
+  rt->failed_before = rt->failures;
+  if (rt->flushed < rt->failures)
+    aq_interrupt_ring(rt); /* or the next turn may be long in coming */
 }

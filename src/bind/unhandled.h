@@ -21,6 +21,10 @@ void aq_unhandled_report(lua_State *L, struct aq_runtime *rt);
 /* Reports every failed task whose error nobody retrieved. Runs user code, protected. [-0, +0, -] */
 void aq_unhandled_flush(lua_State *L, struct aq_runtime *rt);
 
+/* After a turn: reports those that failed before the turn and were not retrieved in it. Runs user
+** code, protected. [-0, +0, -] */
+void aq_unhandled_early(lua_State *L, struct aq_runtime *rt);
+
 /* Reports an error at once, to the handler set with aq.on_error or to the report hook. Stack: the
 ** Task or Future it belongs to, the error, a traceback or nil; popped. [-3, +0, -] */
 void aq_unhandled_now(lua_State *L, struct aq_runtime *rt);

@@ -9,11 +9,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "leaves.h"
-
-/* Pushes "chunk:line" of the innermost Lua function of a suspended coroutine that is not one of
-** the library's own, or "?". */
-static void push_line(lua_State *L, lua_State *co) {
+void aq_push_line(lua_State *L, lua_State *co) {
   lua_Debug ar;
   for (int level = 0; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sl", &ar);
@@ -50,7 +46,7 @@ void aq_push_waiting(lua_State *L, int idx) {
   aq_task_push_name(L, idx);
   if (t->is_suspended) {
     push_object(L, t->innermost);
-    push_line(L, t->innermost);
+    aq_push_line(L, t->innermost);
     lua_pushfstring(L, "%s: %s%s, for %f s, at %s", lua_tostring(L, top + 1), t->wait->name,
                     lua_tostring(L, top + 2), seconds_waited(t), lua_tostring(L, top + 3));
   } else {

@@ -1,0 +1,52 @@
+-- Several items in one call: get_many, put_many and drain of all queues.
+
+local aq, internal = ...
+
+-- Adds to `list`, of `n` items, what can be taken without waiting, up to `max` items in all.
+local function take_free(queue, list, n, max)
+  while n < max and not queue:empty() do
+    n = n + 1
+    list[n] = queue:get_nowait()
+  end
+  list.n = n
+  return list
+end
+
+-- Waits for one item, and takes up to `max` that are free by then: a list with `n`.
+local function get_many(queue, max, timeout)
+  if math.type(max) ~= "integer" or max < 1 then
+    error("bad argument #1 to 'get_many' (positive integer expected)", 2)
+  end
+  return take_free(queue, { (queue:get(timeout)) }, 1, max)
+end
+
+-- All items that are free for the taking, as a list with `n`. Never waits.
+local function drain(queue)
+  return take_free(queue, {}, 0, math.huge)
+end
+
+-- Puts all of a list, in order, waiting as need be; returns how many were stored. When the time is
+-- up that is the number so far, if there is any; a cancel or a shutdown carries it as `stored`.
+local function put_many(queue, list, timeout)
+  if type(list) ~= "table" then
+    error(("bad argument #1 to 'put_many' (list expected, got %s)"):format(type(list)), 2)
+  end
+  local deadline = timeout and aq.now() + timeout
+  local count = list.n or #list
+  for i = 1, count do
+    local ok, err = pcall(queue.put, queue, list[i], deadline and deadline - aq.now())
+    if not ok then
+      if err == aq.TimeoutError and i > 1 then return i - 1 end
+      if err == aq.CancelledError or err == aq.QueueShutDown then
+        err = internal.with_stored(err, i - 1)
+      end
+      error(err, 0)
+    end
+  end
+  return count
+end
+
+for _, class in ipairs { aq.Queue, aq.LifoQueue, aq.PriorityQueue } do
+  local methods = getmetatable(class()).__index
+  methods.get_many, methods.put_many, methods.drain = get_many, put_many, drain
+end

@@ -1,0 +1,57 @@
+-- aq.map: a function over many items, at most n at a time.
+
+local aq, internal = ...
+
+-- The source as a function that returns the next item, or nil at the end.
+local function as_iterator(source)
+  if type(source) == "function" then return source end
+  if internal.is_queue(source) then
+    local next_item = source:items()
+    return function() return next_item(source) end
+  end
+  if type(source) ~= "table" then
+    error(("bad argument #3 to 'map' (list, iterator or queue expected, got %s)")
+      :format(type(source)), 3)
+  end
+  local i = 0
+  return function()
+    i = i + 1
+    return source[i]
+  end
+end
+
+-- One of the n: takes the next item as long as there is one. The lock makes the others wait while
+-- an iterator itself waits.
+local function work(state, fn)
+  while true do
+    local item, place
+    do
+      local held <close> = state.lock:guard() -- luacheck: ignore
+      if not state.is_over then item = state.next_item() end
+      if item == nil then
+        state.is_over = true
+        return
+      end
+      state.n = state.n + 1
+      place = state.n
+    end
+    state.results[place] = fn(item)
+  end
+end
+
+-- Results in the order of the items, with `n`. The first error cancels the rest and is raised.
+function aq.map(n, fn, source)
+  if math.type(n) ~= "integer" or n < 1 then
+    error("bad argument #1 to 'map' (positive integer expected)", 2)
+  elseif type(fn) ~= "function" then
+    error(("bad argument #2 to 'map' (function expected, got %s)"):format(type(fn)), 2)
+  end
+  local state = { next_item = as_iterator(source), lock = aq.Lock(), results = {}, n = 0 }
+  if type(source) == "table" then n = math.min(n, #source) end
+  do
+    local group <close> = aq.TaskGroup()
+    for _ = 1, n do group:create_task(work, state, fn) end
+  end
+  state.results.n = state.n
+  return state.results
+end

@@ -1,0 +1,92 @@
+-- aq.wait and aq.as_completed: several at once, by when they end. Neither cancels anything.
+
+local aq, internal = ...
+
+local RETURN_WHEN = { ALL_COMPLETED = true, FIRST_COMPLETED = true, FIRST_EXCEPTION = true }
+
+-- The awaitables as futures, each once.
+local function distinct_futures(list, fname)
+  if type(list) ~= "table" then
+    error(("bad argument #1 to '%s' (list expected, got %s)"):format(fname, type(list)), 3)
+  elseif #list == 0 then
+    error(("bad argument #1 to '%s' (list is empty)"):format(fname), 3)
+  end
+  local futures, known = {}, {}
+  for i, value in ipairs(list) do
+    if not known[value] then
+      known[value] = true
+      futures[#futures + 1] = internal.ensure_future(value, i, fname)
+    end
+  end
+  return futures
+end
+
+local function check_options(options)
+  if options ~= nil and type(options) ~= "table" then
+    error(("bad argument #2 to 'wait' (table expected, got %s)"):format(type(options)), 3)
+  end
+  for key, value in pairs(options or {}) do
+    if key ~= "timeout" and key ~= "return_when" then
+      error(("bad argument #2 to 'wait' (unknown option '%s')"):format(tostring(key)), 3)
+    elseif key == "return_when" and not RETURN_WHEN[value] then
+      error(("bad argument #2 to 'wait' (return_when: '%s')"):format(tostring(value)), 3)
+    end
+  end
+  return options and options.timeout, options and options.return_when or "ALL_COMPLETED"
+end
+
+local function split(futures)
+  local done, pending = {}, {}
+  for _, future in ipairs(futures) do
+    local list = future:done() and done or pending
+    list[#list + 1] = future
+  end
+  return done, pending
+end
+
+-- Waits for `gate`; that the time is up is no error here.
+local function await_gate(gate, timeout)
+  local ok, err = pcall(gate.await, gate, timeout)
+  if not ok and err ~= aq.TimeoutError then error(err, 0) end
+end
+
+function aq.wait(list, options)
+  local timeout, return_when = check_options(options)
+  local futures = distinct_futures(list, "wait")
+  if timeout and timeout <= 0 then return split(futures) end
+  local gate, left = aq.Future(), #futures
+  internal.set_children(gate, futures, ("wait for %d"):format(#futures), false)
+  local function on_done(future)
+    left = left - 1
+    if gate:done() then return end
+    if left == 0 or return_when == "FIRST_COMPLETED"
+      or return_when == "FIRST_EXCEPTION" and internal.has_failed(future) then
+      gate:set_result()
+    end
+  end
+  local unhook <close> = internal.on_close(function() -- luacheck: ignore
+    for _, future in ipairs(futures) do future:remove_done_callback(on_done) end
+  end)
+  for _, future in ipairs(futures) do future:add_done_callback(on_done) end
+  await_gate(gate, timeout)
+  return split(futures)
+end
+
+-- for task in aq.as_completed(list, timeout) do: each when it has ended; the time is for all.
+function aq.as_completed(list, timeout)
+  local futures = distinct_futures(list, "as_completed")
+  local deadline = timeout and aq.now() + timeout
+  local ended, left = aq.Queue(), #futures
+  local function on_done(future) ended:put_nowait(future) end
+  for _, future in ipairs(futures) do future:add_done_callback(on_done) end
+  local function next_ended()
+    if left == 0 then return nil end
+    local future = ended:get(deadline and deadline - aq.now())
+    left = left - 1
+    return future
+  end
+  local unhook = internal.on_close(function()
+    for _, future in ipairs(futures) do future:remove_done_callback(on_done) end
+  end)
+  return next_ended, nil, nil, unhook
+end

@@ -1,0 +1,94 @@
+/*
+** queue_object.c - putting a Lua value: the part that has something to prepare and to forget.
+*/
+#include "queue_object.h"
+
+#include "error.h"
+
+const char aq_queue_class[] = "Queue";
+
+void aq_queue_prepare_put(lua_State *L, struct aq_queue_object *qo) {
+  int top = lua_gettop(L);
+  if (top < 2) luaL_argerror(L, 2, "value expected (nil is one)");
+  if (top > 2) lua_settop(L, 2);
+  if (qo->items.has_keys) aq_items_push_key(L);
+  aq_items_make_room(L, &qo->items);
+}
+
+/* In a priority queue, finds where the item goes; runs __lt. */
+static void find_place(lua_State *L, struct aq_queue_object *qo) {
+  if (!qo->items.has_keys) return;
+  const char *problem = aq_items_find_place(L, &qo->items, &qo->queue.order);
+  if (problem != NULL) aq_error_misuse(L, "put: %s", problem);
+}
+
+enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo) {
+  struct aq_queue *q = &qo->queue;
+  if (q->is_shutdown) return AQ_SHUTDOWN;
+  if (aq_queue_is_full(q)) return AQ_FULL;
+  find_place(L, qo);
+  if (q->is_shutdown) return AQ_SHUTDOWN; /* by a comparison, and the next */
+  if (aq_queue_is_full(q)) return AQ_FULL;
+  if (aq_queue_reserve(q) != AQ_OK) return AQ_NOMEM;
+  return aq_queue_put_now(q, aq_items_pack(L, &qo->items));
+}
+
+void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_waiter *w,
+                        uint64_t deadline_ns) {
+  struct aq_item item = aq_items_pack(L, &qo->items);
+  if (aq_items_is_shelved(item)) lua_pushinteger(L, (lua_Integer)item.bits);
+  aq_queue_put_wait(&qo->queue, w, deadline_ns);
+}
+
+/* What was packed before the wait: its bits are on top if it was shelved. */
+static struct aq_item packed_item(lua_State *L, struct aq_queue_object *qo) {
+  bool is_shelved = lua_gettop(L) > (qo->items.has_keys ? 3 : 2);
+  if (!is_shelved) return aq_items_pack(L, &qo->items);
+  return aq_items_shelved(L, &qo->items, (uint64_t)lua_tointeger(L, -1));
+}
+
+static void forget(lua_State *L, struct aq_queue_object *qo, struct aq_item item) {
+  if (!aq_items_is_shelved(item)) return;
+  aq_queue_push_item(L, qo, item);
+  lua_pop(L, 1);
+}
+
+void aq_queue_forget_put(lua_State *L, struct aq_queue_object *qo) {
+  forget(L, qo, packed_item(L, qo));
+}
+
+/* Stack: the queue, the value, the key. Returns what is wrong, or nothing. */
+static int find_place_protected(lua_State *L) {
+  struct aq_queue_object *qo = lua_touserdata(L, 1);
+  const char *problem = aq_items_find_place(L, &qo->items, &qo->queue.order);
+  if (problem == NULL && aq_queue_reserve(&qo->queue) != AQ_OK) problem = "not enough memory";
+  if (problem == NULL) return 0;
+  lua_pushstring(L, problem);
+  return 1;
+}
+
+/* A woken put of a priority queue has its place still to be found. If that fails, the error is left
+** on top. */
+static bool place_fails(lua_State *L) {
+  lua_pushcfunction(L, find_place_protected);
+  for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
+  if (lua_pcall(L, 3, 1, 0) != LUA_OK) return true;
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  luaL_where(L, 1);
+  lua_pushfstring(L, "%sput: %s", lua_tostring(L, -1), lua_tostring(L, -2));
+  return true;
+}
+
+enum aq_status aq_queue_finish_put(lua_State *L, struct aq_queue_object *qo, struct aq_waiter *w,
+                                   bool cancelled) {
+  struct aq_item item = packed_item(L, qo);
+  bool has_slot = w->status == AQ_OK && !cancelled && !qo->queue.is_shutdown;
+  bool has_failed = has_slot && qo->items.has_keys && place_fails(L);
+  enum aq_status status = aq_queue_put_end(&qo->queue, w, cancelled || has_failed, item);
+  if (status != AQ_OK) forget(L, qo, item);
+  if (has_failed) lua_error(L);
+  return status;
+}
