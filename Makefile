@@ -79,7 +79,7 @@ endif
 obj      = $(patsubst %.c,$(B)/%.o,$(1))
 core_obj := $(call obj,$(core_src))
 lib_obj  := $(core_obj) $(call obj,$(bind_src)) $(B)/lua_sources.o
-exe_obj  := $(call obj,$(exe_src))
+exe_obj  := $(call obj,$(exe_src)) $(B)/usage.o
 tests    := $(patsubst %.c,$(B)/%,$(test_src))
 
 ifeq ($(shell uname -s),Darwin)
@@ -112,6 +112,15 @@ variant_cflags  := -DAQ_DEBUG -O1 -fno-omit-frame-pointer -fsanitize=address,und
 variant_ldflags := -fsanitize=address,undefined
 endif
 
+# Kernel and binding are optimised as one program, where the compiler and its linker can. The objects
+# hold ordinary code as well, so that anybody can link the archive.
+ifeq ($(VARIANT),release)
+LTO ?= $(call lazy,LTO,$$(shell echo 'int main(void) { return 0; }' | \
+  $(CC) -O2 -flto=auto -ffat-lto-objects -x c - -o /dev/null 2>/dev/null && \
+  echo -flto=auto -ffat-lto-objects))
+variant_cflags   = $(LTO)
+endif
+
 compile = $(CC) $(own_cflags) $(CPPFLAGS) $(CFLAGS) $(variant_cflags)
 link    = $(CC) $(CFLAGS) $(variant_ldflags) $(LDFLAGS)
 
@@ -119,7 +128,7 @@ ifeq ($(V),)
 say = @printf '  %-7s %s\n' $(1) $@;
 endif
 
-.PHONY: all tests deps run test check format clean install uninstall help FORCE
+.PHONY: all tests deps run test check bench bench-guard format clean install uninstall help FORCE
 
 all: $(exe) $(out)/libaqlua.a $(out)/aqlua.so
 
@@ -161,6 +170,13 @@ $(B)/lua_sources.o: $(B)/lua_sources.c $(B)/flags
 $(B)/lua_sources.c: $(lua_src) tools/embed.sh $(B)/flags
 	$(call say,EMBED)tools/embed.sh $(lua_src) > $@
 
+# What --help shows is in the man page.
+$(B)/usage.o: $(B)/usage.c $(B)/flags
+	$(call say,CC)$(compile) -MMD -MP -c -o $@ $<
+
+$(B)/usage.c: docs/aqlua.1 tools/usage.sh $(B)/flags
+	$(call say,EMBED)tools/usage.sh docs/aqlua.1 > $@
+
 # Changes only when the commands or the set of files would change.
 flags_now = $(compile) $(LUA_CFLAGS) $(UV_CFLAGS) $(link) $(exe_lua) $(UV_LIBS) $(lua_src) $(lib_obj)
 $(B)/flags: FORCE
@@ -200,8 +216,18 @@ check:
 	+@MAKE='$(MAKE)' PARALLEL='$(parallel)' LUACHECK='$(LUACHECK)' CLANG_FORMAT='$(CLANG_FORMAT)' \
 	  tools/check.sh
 
+# aqlua beside its peers, where they are installed (bench/README.md); QUICK=1 in a few minutes.
+bench: all
+	@./aqlua bench/run
+
+# Instructions of a few works against those recorded in bench/guard.json. RECORD=1 records.
+bench-guard:
+	$(get_deps) guard
+	@$(MAKE) $(parallel) all
+	@./aqlua bench/guard $(if $(RECORD),--record)
+
 format:
-	$(CLANG_FORMAT) -i $(wildcard src/*.[ch] src/*/*.[ch] spec/core/*.[ch] bench/*.[ch])
+	$(CLANG_FORMAT) -i $(wildcard src/*.[ch] src/*/*.[ch] spec/core/*.[ch] bench/*.c bench/*/*.c)
 
 clean:
 	rm -rf build aqlua
@@ -257,6 +283,8 @@ help:
 	@echo '                SCRIPT=path ARGS="..." for another script'
 	@echo 'make test       kernel tests and specs; SPEC="spec/a_spec.lua" BUSTED_ARGS=... V=1'
 	@echo 'make check      the tests under sanitizers, luacheck, clang-format, layers, -Werror'
+	@echo 'make bench      aqlua and its peers side by side; QUICK=1, PEERS="..." WORKS="..."'
+	@echo 'make bench-guard  instructions against the recorded ones; RECORD=1 records'
 	@echo 'make format     lay out the C files with clang-format'
 	@echo 'make deps       install what building needs; FOR=test or FOR=check for more'
 	@echo 'make install    PREFIX=/usr/local DESTDIR= INST_LUADIR= INST_LIBDIR=; also: uninstall'

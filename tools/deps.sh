@@ -4,6 +4,7 @@
 #   tools/deps.sh build     a C compiler, pkg-config, Lua 5.4, libuv
 #   tools/deps.sh test      + busted and a stock Lua 5.4
 #   tools/deps.sh check     + luacheck, clang-format, clang, the sanitizers' runtime
+#   tools/deps.sh guard     build, and valgrind
 #
 # Only what a probe cannot find counts as missing, however it was installed. When nothing is
 # missing this prints nothing and takes a few milliseconds. DEPS=no: tell, but install nothing.
@@ -11,8 +12,8 @@
 # Environment: CC, LUA_CFLAGS + LUA_LIBS, UV_CFLAGS + UV_LIBS, BUSTED, LUACHECK, CLANG_FORMAT, DEPS.
 
 purpose=${1:-build}
-case $purpose in build | test | check) ;; *)
-  echo "usage: tools/deps.sh build|test|check" >&2
+case $purpose in build | test | check | guard) ;; *)
+  echo "usage: tools/deps.sh build|test|check|guard" >&2
   exit 2
   ;;
 esac
@@ -50,6 +51,10 @@ find_missing() {
   has_lua || missing="$missing lua-headers"
   has_libuv || missing="$missing libuv"
   [ "$purpose" = build ] && return
+  if [ "$purpose" = guard ]; then
+    has valgrind || missing="$missing valgrind"
+    return
+  fi
 
   has "${BUSTED:-busted}" || has busted-5.4 || missing="$missing busted"
   has_stock_lua || missing="$missing lua5.4"

@@ -35,7 +35,10 @@ static struct aq_task *blocked_task(const struct aq_runtime *rt, struct aq_task 
 /* Takes steps until `t` is done or aq_stop is called. */
 static void drive(lua_State *L, struct aq_runtime *rt, struct aq_task *t) {
   while (t->future.state == AQ_PENDING && !rt->is_stopping) {
-    if (!aq_loop_step(rt->loop)) break_deadlock(L, blocked_task(rt, t));
+    if (aq_loop_poll(rt->loop))
+      aq_task_turn(&rt->loop->agenda);
+    else
+      break_deadlock(L, blocked_task(rt, t));
     if (rt->nreports > 0) aq_unhandled_report(L, rt);
     if (rt->reports_early) aq_unhandled_early(L, rt);
     if (rt->wants) aq_interrupt_serve(L, rt);
@@ -60,11 +63,16 @@ static int spawn_drain(lua_State *L) {
   return 1;
 }
 
-/* Cancels all tasks and waits for them, in a task of its own. */
+/* Cancels all tasks and waits for them, in a task of its own. Asking to stop changes nothing now. */
 static void drain(lua_State *L, struct aq_runtime *rt) {
-  rt->is_stopping = false;
   lua_pushcfunction(L, spawn_drain);
-  if (lua_pcall(L, 0, 1, 0) == LUA_OK) drive(L, rt, aq_check_task(L, -1));
+  if (lua_pcall(L, 0, 1, 0) == LUA_OK) {
+    struct aq_task *t = aq_check_task(L, -1);
+    do {
+      rt->is_stopping = false;
+      drive(L, rt, t);
+    } while (t->future.state == AQ_PENDING);
+  }
   lua_pop(L, 1);
 }
 
@@ -127,11 +135,6 @@ int aq_call(lua_State *L, int nargs, int nresults) {
   if (!was_stopped) return push_outcome(L, nresults);
   lua_settop(L, nresults == LUA_MULTRET ? first - 1 : first - 1 + nresults);
   return LUA_OK;
-}
-
-void aq_stop(lua_State *L) {
-  struct aq_runtime *rt = aq_runtime_of(L);
-  if (rt != NULL) rt->is_stopping = true;
 }
 
 int aq_in_task(lua_State *L) {

@@ -17,6 +17,7 @@
 #include "error.h"
 #include "inspect.h"
 #include "task.h"
+#include "waiting.h"
 
 static const uint64_t GRACE_NS = 50000000;
 
@@ -92,12 +93,22 @@ static void serve_report(lua_State *L, struct aq_runtime *rt) {
 
 /* ---- stopping -------------------------------------------------------------------------------- */
 
+/* Pushes the reason, and where the task is: e.g. "interrupted by SIGINT at a.lua:3". */
+static void push_message(lua_State *L, struct aq_task *t, const char *why) {
+  bool runs = t->future.rt->current == t;
+  aq_push_line(L, runs ? L : t->is_suspended ? t->innermost : t->co);
+  if (strcmp(lua_tostring(L, -1), "?") == 0)
+    lua_pushstring(L, why);
+  else
+    lua_pushfstring(L, "%s at %s", why, lua_tostring(L, -1));
+}
+
 /* Cancels the Task at 1 with the reason as message. */
 static int cancel(lua_State *L) {
   struct aq_task *t = lua_touserdata(L, 1);
   const char *why = lua_touserdata(L, 2);
   if (t->future.state != AQ_PENDING) return 0;
-  lua_pushstring(L, why);
+  push_message(L, t, why);
   aq_error_push_with(L, AQ_E_CANCELLED);
   aq_set_extra(L, 1, AQ_X_MESSAGE);
   aq_task_cancel(L, t);

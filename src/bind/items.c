@@ -9,34 +9,44 @@
 /* Tags of items. Those of the types that fit into the bits are the type's own number. */
 enum {
   TAG_FLOAT = LUA_NUMTYPES, /* bits: a float's */
+  TAG_MARKED,               /* has still to be shelved */
   TAG_SHELVED,              /* bits: slot of the value */
   TAG_PAIR                  /* bits: slot of the value, and above it the slot of the key */
 };
 
 enum { SHELF_KEEP = 1024 }; /* slots an empty shelf may keep */
 
-static bool must_shelve(int type) {
-  return type != LUA_TNUMBER && type != LUA_TNIL && type != LUA_TBOOLEAN &&
-         type != LUA_TLIGHTUSERDATA;
+/* Packs the value at 2 if the kernel can hold it. Integers come first: they are the hot case. */
+static bool hold(lua_State *L, struct aq_item *item) {
+  if (lua_isinteger(L, 2)) {
+    *item = (struct aq_item){(uint64_t)lua_tointeger(L, 2), LUA_TNUMBER};
+    return true;
+  }
+  int type = lua_type(L, 2);
+  *item = (struct aq_item){0, (uint64_t)type};
+  if (type == LUA_TNUMBER) {
+    lua_Number n = lua_tonumber(L, 2);
+    item->tag = TAG_FLOAT;
+    memcpy(&item->bits, &n, sizeof n);
+  } else if (type == LUA_TBOOLEAN) {
+    item->bits = (uint64_t)lua_toboolean(L, 2);
+  } else if (type == LUA_TLIGHTUSERDATA) {
+    item->bits = (uint64_t)(uintptr_t)lua_touserdata(L, 2);
+  } else if (type != LUA_TNIL) {
+    item->tag = TAG_MARKED;
+  }
+  return item->tag != TAG_MARKED;
 }
 
-void aq_items_make_room(lua_State *L, struct aq_items *items) {
-  if (must_shelve(lua_type(L, 2))) aq_shelf_reserve(L, &items->shelf, 2, 1, AQ_UV_SHELF);
+void aq_items_prepare(lua_State *L, struct aq_items *items, struct aq_item *item) {
+  if (!hold(L, item)) aq_shelf_reserve(L, &items->shelf, 2, 1, AQ_UV_SHELF);
 }
 
-static uint32_t shelve(lua_State *L, struct aq_items *items, int idx) {
+static uint32_t put_on_shelf(lua_State *L, struct aq_items *items, int idx) {
   lua_getiuservalue(L, 1, AQ_UV_SHELF);
   uint32_t slot = aq_shelf_put(L, &items->shelf, -1, idx);
   lua_pop(L, 1);
   return slot;
-}
-
-static struct aq_item pack_number(lua_State *L) {
-  if (lua_isinteger(L, 2)) return (struct aq_item){(uint64_t)lua_tointeger(L, 2), LUA_TNUMBER};
-  struct aq_item item = {0, TAG_FLOAT};
-  lua_Number n = lua_tonumber(L, 2);
-  memcpy(&item.bits, &n, sizeof n);
-  return item;
 }
 
 /* Whether the value at 2 is ordered by something else than itself. */
@@ -44,20 +54,19 @@ static bool has_other_key(lua_State *L, const struct aq_items *items) {
   return items->has_keys && !lua_rawequal(L, 2, 3);
 }
 
-struct aq_item aq_items_pack(lua_State *L, struct aq_items *items) {
-  int type = lua_type(L, 2);
-  if (type == LUA_TNUMBER) return pack_number(L);
-  if (must_shelve(type)) {
-    uint64_t slot = shelve(L, items, 2);
-    if (!has_other_key(L, items)) return (struct aq_item){slot, TAG_SHELVED};
-    return (struct aq_item){(uint64_t)shelve(L, items, 3) << 32 | slot, TAG_PAIR};
-  }
-  if (type == LUA_TBOOLEAN) return (struct aq_item){(uint64_t)lua_toboolean(L, 2), LUA_TBOOLEAN};
-  return (struct aq_item){(uint64_t)(uintptr_t)lua_touserdata(L, 2), (uint64_t)type};
+void aq_items_shelve(lua_State *L, struct aq_items *items, struct aq_item *item) {
+  if (item->tag != TAG_MARKED) return;
+  *item = (struct aq_item){put_on_shelf(L, items, 2), TAG_SHELVED};
+  if (!has_other_key(L, items)) return;
+  item->bits |= (uint64_t)put_on_shelf(L, items, 3) << 32;
+  item->tag = TAG_PAIR;
 }
 
-struct aq_item aq_items_shelved(lua_State *L, struct aq_items *items, uint64_t bits) {
-  return (struct aq_item){bits, has_other_key(L, items) ? TAG_PAIR : TAG_SHELVED};
+struct aq_item aq_items_restore(lua_State *L, struct aq_items *items, bool is_shelved,
+                                uint64_t bits) {
+  struct aq_item item = {bits, has_other_key(L, items) ? TAG_PAIR : TAG_SHELVED};
+  if (!is_shelved) hold(L, &item);
+  return item;
 }
 
 bool aq_items_is_shelved(struct aq_item item) {
@@ -87,7 +96,7 @@ static void trim_shelf(lua_State *L, struct aq_items *items) {
   lua_setiuservalue(L, 1, AQ_UV_SHELF);
 }
 
-int aq_items_push(lua_State *L, struct aq_items *items, struct aq_item item) {
+int aq_items_push_other(lua_State *L, struct aq_items *items, struct aq_item item) {
   if (!aq_items_is_shelved(item)) {
     push_held(L, item);
     return 1;

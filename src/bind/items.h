@@ -31,21 +31,32 @@ struct aq_items {
   bool has_keys;             /* a priority queue's */
 };
 
-/* Makes sure that the value at 2 can be shelved, if it has to be. May run a finalizer, and that may
-** use this very queue: comes before anything is looked at. [-0, +0, m] */
-void aq_items_make_room(lua_State *L, struct aq_items *items);
+/*
+** Makes the value at 2 an item. One that the kernel can hold is packed at once. For any other, room
+** is made on the shelf and *item marked, for aq_items_shelve; that may run a finalizer, and so
+** code that uses this very queue: it comes before anything is looked at. [-0, +0, m]
+*/
+void aq_items_prepare(lua_State *L, struct aq_items *items, struct aq_item *item);
 
-/* The value at 2 as an item, shelved if it has to be. After make_room. [-0, +0, -] */
-struct aq_item aq_items_pack(lua_State *L, struct aq_items *items);
+/* Shelves the value of an item that was marked; any other is left alone. [-0, +0, -] */
+void aq_items_shelve(lua_State *L, struct aq_items *items, struct aq_item *item);
+
+/* The item of a value that waited, from what it needs of the stack: its bits if it is shelved. */
+struct aq_item aq_items_restore(lua_State *L, struct aq_items *items, bool is_shelved,
+                                uint64_t bits);
+
+/* Pushes the value of an item that is no integer. Use aq_items_push. */
+int aq_items_push_other(lua_State *L, struct aq_items *items, struct aq_item item);
 
 /* Pushes the value of an item that has left the queue, and forgets it. [-0, +1, -] */
-int aq_items_push(lua_State *L, struct aq_items *items, struct aq_item item);
+static inline int aq_items_push(lua_State *L, struct aq_items *items, struct aq_item item) {
+  if (item.tag != LUA_TNUMBER) return aq_items_push_other(L, items, item);
+  lua_pushinteger(L, (lua_Integer)item.bits);
+  return 1;
+}
 
 /* Pushes the value of an item that stays in the queue. [-0, +1, -] */
 int aq_items_peek(lua_State *L, struct aq_item item);
-
-/* The packed item of the value at 2 again, from its bits: it was shelved. */
-struct aq_item aq_items_shelved(lua_State *L, struct aq_items *items, uint64_t bits);
 
 /* Whether a packed item is nil. */
 static inline bool aq_items_is_nil(struct aq_item item) { return item.tag == LUA_TNIL; }

@@ -44,9 +44,10 @@ static int queue_getting(lua_State *L) {
 
 static enum aq_status put_attempt(lua_State *L, struct aq_branch *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
+  struct aq_item item;
   (void)b;
-  aq_queue_prepare_put(L, qo);
-  enum aq_status status = aq_queue_try_put(L, qo);
+  aq_queue_prepare_put(L, qo, 2, &item);
+  enum aq_status status = aq_queue_try_put(L, qo, &item);
   lua_pushnil(L);
   return status == AQ_FULL ? AQ_EMPTY : status;
 }
@@ -54,10 +55,11 @@ static enum aq_status put_attempt(lua_State *L, struct aq_branch *b) {
 /* The bits that enter_put leaves on top, if the item was shelved, are kept in the branch. */
 static enum aq_status put_enter(lua_State *L, struct aq_branch *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
-  aq_queue_prepare_put(L, qo);
+  struct aq_item item;
+  aq_queue_prepare_put(L, qo, 2, &item);
   if (!aq_queue_is_full(&qo->queue) || qo->queue.is_shutdown) return AQ_EMPTY;
   int top = lua_gettop(L);
-  aq_queue_enter_put(L, qo, &b->waiter, AQ_NEVER);
+  aq_queue_enter_put(L, qo, &item, &b->waiter, AQ_NEVER);
   b->is_shelved = lua_gettop(L) > top;
   if (b->is_shelved) b->bits = (uint64_t)lua_tointeger(L, -1);
   return AQ_OK;

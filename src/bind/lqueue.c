@@ -59,23 +59,26 @@ static const struct aq_wait PUT = {"put", put_finish, put_give_up};
 static int queue_put(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_task *t = aq_task_running(L, qo->rt);
-  uint64_t timeout_ns = aq_check_timeout(L, 3);
+  int top = lua_gettop(L);
+  uint64_t timeout_ns = top > 2 ? aq_check_given_timeout(L, 3) : AQ_NEVER;
+  struct aq_item item;
   if (is_spent(t)) return take_a_turn(L, t, &PUT_AGAIN);
-  aq_queue_prepare_put(L, qo);
-  enum aq_status status = aq_queue_try_put(L, qo);
+  aq_queue_prepare_put(L, qo, top, &item);
+  enum aq_status status = aq_queue_try_put(L, qo, &item);
   if (status == AQ_OK) return 0;
   if (status != AQ_FULL) return aq_error_raise(L, status);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   aq_task_check_wait(L, t);
   t->waiter.thing = qo;
-  aq_queue_enter_put(L, qo, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
+  aq_queue_enter_put(L, qo, &item, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
   return aq_task_wait(L, t, &PUT);
 }
 
 static int queue_put_nowait(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
-  aq_queue_prepare_put(L, qo);
-  enum aq_status status = aq_queue_try_put(L, qo);
+  struct aq_item item;
+  aq_queue_prepare_put(L, qo, lua_gettop(L), &item);
+  enum aq_status status = aq_queue_try_put(L, qo, &item);
   return status == AQ_OK ? 0 : aq_error_raise(L, status);
 }
 

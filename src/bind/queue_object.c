@@ -7,44 +7,45 @@
 
 const char aq_queue_class[] = "Queue";
 
-void aq_queue_prepare_put(lua_State *L, struct aq_queue_object *qo) {
-  int top = lua_gettop(L);
+void aq_queue_prepare_put(lua_State *L, struct aq_queue_object *qo, int top, struct aq_item *item) {
   if (top < 2) luaL_argerror(L, 2, "value expected (nil is one)");
   if (top > 2) lua_settop(L, 2);
   if (qo->items.has_keys) aq_items_push_key(L);
-  aq_items_make_room(L, &qo->items);
+  aq_items_prepare(L, &qo->items, item);
 }
 
 /* In a priority queue, finds where the item goes; runs __lt. */
 static void find_place(lua_State *L, struct aq_queue_object *qo) {
-  if (!qo->items.has_keys) return;
   const char *problem = aq_items_find_place(L, &qo->items, &qo->queue.order);
   if (problem != NULL) aq_error_misuse(L, "put: %s", problem);
 }
 
-enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo) {
+enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item) {
   struct aq_queue *q = &qo->queue;
   if (q->is_shutdown) return AQ_SHUTDOWN;
   if (aq_queue_is_full(q)) return AQ_FULL;
-  find_place(L, qo);
-  if (q->is_shutdown) return AQ_SHUTDOWN; /* by a comparison, and the next */
-  if (aq_queue_is_full(q)) return AQ_FULL;
+  if (qo->items.has_keys) {
+    find_place(L, qo);
+    if (q->is_shutdown) return AQ_SHUTDOWN; /* by a comparison, and the next */
+    if (aq_queue_is_full(q)) return AQ_FULL;
+  }
   if (aq_queue_reserve(q) != AQ_OK) return AQ_NOMEM;
-  return aq_queue_put_now(q, aq_items_pack(L, &qo->items));
+  aq_items_shelve(L, &qo->items, item);
+  return aq_queue_put_now(q, *item);
 }
 
-void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_waiter *w,
-                        uint64_t deadline_ns) {
-  struct aq_item item = aq_items_pack(L, &qo->items);
-  if (aq_items_is_shelved(item)) lua_pushinteger(L, (lua_Integer)item.bits);
+void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item,
+                        struct aq_waiter *w, uint64_t deadline_ns) {
+  aq_items_shelve(L, &qo->items, item);
+  if (aq_items_is_shelved(*item)) lua_pushinteger(L, (lua_Integer)item->bits);
   aq_queue_put_wait(&qo->queue, w, deadline_ns);
 }
 
 /* What was packed before the wait: its bits are on top if it was shelved. */
 static struct aq_item packed_item(lua_State *L, struct aq_queue_object *qo) {
   bool is_shelved = lua_gettop(L) > (qo->items.has_keys ? 3 : 2);
-  if (!is_shelved) return aq_items_pack(L, &qo->items);
-  return aq_items_shelved(L, &qo->items, (uint64_t)lua_tointeger(L, -1));
+  uint64_t bits = is_shelved ? (uint64_t)lua_tointeger(L, -1) : 0;
+  return aq_items_restore(L, &qo->items, is_shelved, bits);
 }
 
 static void forget(lua_State *L, struct aq_queue_object *qo, struct aq_item item) {

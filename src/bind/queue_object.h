@@ -47,18 +47,18 @@ static inline int aq_queue_push_item(lua_State *L, struct aq_queue_object *qo,
 }
 
 /*
-** Makes the put of the value at 2 ready: cuts the stack to it, pushes the key in a priority queue,
-** makes room on the shelf. Raises with nothing changed. [-n, +0|1, v]
+** Makes the put of the value at 2 ready: cuts the stack, of `top` values, to it, pushes the key in a
+** priority queue, makes room. Raises with nothing changed. [-n, +0|1, v]
 */
-void aq_queue_prepare_put(lua_State *L, struct aq_queue_object *qo);
+void aq_queue_prepare_put(lua_State *L, struct aq_queue_object *qo, int top, struct aq_item *item);
 
-/* Puts the prepared value if a slot is free. In a priority queue __lt runs, and may raise. [e] */
-enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo);
+/* Puts the prepared item if a slot is free. In a priority queue __lt runs, and may raise. [e] */
+enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item);
 
-/* After try_put said AQ_FULL: packs the item, pushes its bits if it was shelved, and lets `w` wait
+/* After try_put said AQ_FULL: shelves the item if need be and pushes its bits then; lets `w` wait
 ** for a slot. [-0, +0|1, -] */
-void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_waiter *w,
-                        uint64_t deadline_ns);
+void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item,
+                        struct aq_waiter *w, uint64_t deadline_ns);
 
 /* For the woken waiter: stores the item, or forgets it. An error of __lt is raised, after the slot
 ** has been handed on. [e] */

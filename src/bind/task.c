@@ -287,12 +287,9 @@ static void refuse_yield(lua_State *co, lua_Debug *ar) {
              ar->short_src, ar->currentline);
 }
 
-static int resume(struct aq_runtime *rt, struct aq_task *t) {
-  int nresults;
-  int nargs = t->nstart;
-  t->nstart = 0;
-  t->is_suspended = false;
-  int status = lua_resume(t->co, rt->L, nargs, &nresults);
+/* A yield that was not a wait of ours: the task goes on at once, into an error. */
+static int resume_refused(struct aq_runtime *rt, struct aq_task *t, int nresults) {
+  int status = LUA_YIELD;
   while (status == LUA_YIELD && !t->is_suspended && !t->has_ended) {
     lua_pop(t->co, nresults);
     lua_sethook(t->co, refuse_yield, LUA_MASKCOUNT, 1);
@@ -301,15 +298,10 @@ static int resume(struct aq_runtime *rt, struct aq_task *t) {
   return status;
 }
 
-static void take_step(struct aq_runtime *rt, struct aq_task *t) {
-  if (!t->has_started && t->must_cancel) {
-    end_unstarted(rt->L, t);
-    return;
-  }
-  t->has_started = true;
-  rt->current = t;
-  aq_interrupt_follow(rt);
-  int status = resume(rt, t);
+/* After a step that did not end in a wait. */
+static void end_step(struct aq_runtime *rt, struct aq_task *t, int status, int nresults) {
+  if (status == LUA_YIELD && !t->is_suspended && !t->has_ended)
+    status = resume_refused(rt, t, nresults);
   rt->current = NULL;
   aq_interrupt_follow(rt);
   if (t->has_ended) {
@@ -322,16 +314,52 @@ static void take_step(struct aq_runtime *rt, struct aq_task *t) {
   }
 }
 
+/*
+** One step: from here to the next wait, or to the end. A yield leaves by longjmp, after which the
+** processor mispredicts every return up to here; so this is inlined into the turn's loop.
+*/
+static inline void take_step(struct aq_task *t) {
+  struct aq_runtime *rt = t->future.rt;
+  if (!t->has_started && t->must_cancel) {
+    end_unstarted(rt->L, t);
+    return;
+  }
+  int nresults, nargs = t->nstart;
+  t->nstart = 0;
+  t->has_started = true;
+  t->is_suspended = false;
+  rt->current = t;
+  aq_interrupt_follow(rt);
+  int status = lua_resume(t->co, rt->L, nargs, &nresults);
+  if (status == LUA_YIELD && t->is_suspended && !t->is_stubborn && !rt->wants)
+    rt->current = NULL;
+  else
+    end_step(rt, t, status, nresults);
+}
+
 static void step(struct aq_waiter *w) {
   struct aq_task *t = AQ_CONTAINER(w, struct aq_task, waiter);
   struct aq_runtime *rt = t->future.rt;
   if (!rt->is_debug) {
-    take_step(rt, t);
+    take_step(t);
     return;
   }
   struct aq_watched watched = aq_watch_begin(rt, t);
-  take_step(rt, t);
+  take_step(t);
   aq_watch_end(rt, watched);
+}
+
+void aq_task_turn(struct aq_agenda *a) {
+  struct aq_turn turn = aq_agenda_begin(a);
+  struct aq_waiter *w;
+  while ((w = aq_agenda_next(a)) != NULL) {
+    struct aq_task *t = AQ_CONTAINER(w, struct aq_task, waiter);
+    if (w->wake == step && !t->future.rt->is_debug)
+      take_step(t);
+    else
+      w->wake(w);
+  }
+  aq_agenda_end(a, turn);
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */

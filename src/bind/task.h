@@ -78,6 +78,9 @@ struct aq_task {
 /* Opens what all tasks share. The runtime's userdata is on top. [-0, +0, m] */
 void aq_task_open(lua_State *L, struct aq_runtime *rt);
 
+/* One turn of the agenda, as aq_agenda_turn, by the shortest way for tasks. */
+void aq_task_turn(struct aq_agenda *a);
+
 /* Makes a task of the function and `nargs` arguments on top; leaves the Task. To be called in a
 ** function of the library. [-(1+nargs), +1, m] */
 struct aq_task *aq_task_new(lua_State *L, int nargs);

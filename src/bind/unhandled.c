@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "error.h"
 #include "interrupt.h"
 #include "task.h"
 #include "traceback.h"
@@ -97,6 +98,10 @@ static int report(lua_State *L) {
 
 /* A report that fails itself (out of memory) still counts, and says so in a fixed text. */
 void aq_unhandled_now(lua_State *L, struct aq_runtime *rt) {
+  if (rt->is_stopping && aq_error_is(L, -2, AQ_E_CANCELLED)) { /* raised by aq_exit in a callback */
+    lua_pop(L, 3);
+    return;
+  }
   lua_pushlightuserdata(L, rt);
   lua_insert(L, -4);
   lua_pushcfunction(L, report);

@@ -128,12 +128,14 @@ static bool is_poll_due(struct aq_loop *loop) {
   return now_ns >= deadline_ns || now_ns - loop->polled_at_ns >= POLL_NS;
 }
 
+bool aq_loop_poll(struct aq_loop *loop) {
+  if (!aq_agenda_has_ready(&loop->agenda)) return wait_for_work(loop);
+  if (loop->agenda.woken >= loop->look_at_woken && is_poll_due(loop)) poll(loop, UV_RUN_NOWAIT);
+  return true;
+}
+
 bool aq_loop_step(struct aq_loop *loop) {
-  if (!aq_agenda_has_ready(&loop->agenda)) {
-    if (!wait_for_work(loop)) return false;
-  } else if (loop->agenda.woken >= loop->look_at_woken && is_poll_due(loop)) {
-    poll(loop, UV_RUN_NOWAIT);
-  }
+  if (!aq_loop_poll(loop)) return false;
   aq_agenda_turn(&loop->agenda);
   return true;
 }

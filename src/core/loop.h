@@ -53,10 +53,13 @@ static inline uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t tim
 }
 
 /*
-** One turn, after a poll when nothing is ready (it blocks until something may be) or when a poll
-** is due. False, with no turn, if nothing is ready and nothing ever can be: no deadline, and no
-** live handle in the uv loop.
+** Polls when nothing is ready (it blocks until something may be) or when a poll is due: what comes
+** before each turn. False if nothing is ready and nothing ever can be: no deadline, and no live
+** handle in the uv loop.
 */
+bool aq_loop_poll(struct aq_loop *loop);
+
+/* A poll and one turn. False, with no turn, as aq_loop_poll. */
 bool aq_loop_step(struct aq_loop *loop);
 
 /* Puts the virtual clock in force, starting at the present time, or the real one back. */

@@ -71,18 +71,6 @@ static void shuffle_batch(struct aq_agenda *a) {
   }
 }
 
-static void wake_batch(struct aq_agenda *a) {
-  aq_list_move(&a->ready, &a->batch);
-  if (a->shuffle != 0) shuffle_batch(a);
-  while (!aq_list_alone(&a->batch)) {
-    struct aq_waiter *w = AQ_CONTAINER(a->batch.next, struct aq_waiter, link);
-    aq_list_unlink(&w->link);
-    w->state = AQ_IDLE;
-    a->woken++;
-    w->wake(w);
-  }
-}
-
 /* Fires what was due, and armed, before `first_new_seq`: the rest waits for the next turn. */
 static void fire_due(struct aq_agenda *a, uint64_t now_ns, uint64_t first_new_seq) {
   const struct aq_heap_entry *least;
@@ -94,12 +82,22 @@ static void fire_due(struct aq_agenda *a, uint64_t now_ns, uint64_t first_new_se
   }
 }
 
-void aq_agenda_turn(struct aq_agenda *a) {
+struct aq_turn aq_agenda_begin(struct aq_agenda *a) {
   assert(aq_list_alone(&a->batch));
-  uint64_t now_ns = a->now_ns;
-  uint64_t first_new_seq = a->deadlines.next_seq;
-  wake_batch(a);
-  fire_due(a, now_ns, first_new_seq);
+  aq_list_move(&a->ready, &a->batch);
+  if (a->shuffle != 0) shuffle_batch(a);
+  return (struct aq_turn){a->now_ns, a->deadlines.next_seq};
+}
+
+void aq_agenda_end(struct aq_agenda *a, struct aq_turn turn) {
+  fire_due(a, turn.now_ns, turn.first_new_seq);
+}
+
+void aq_agenda_turn(struct aq_agenda *a) {
+  struct aq_turn turn = aq_agenda_begin(a);
+  struct aq_waiter *w;
+  while ((w = aq_agenda_next(a)) != NULL) w->wake(w);
+  aq_agenda_end(a, turn);
 }
 
 /* A waiter's own deadline has come: the thing is told, the party becomes ready. */

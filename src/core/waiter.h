@@ -75,6 +75,18 @@ static inline enum aq_status aq_agenda_reserve(struct aq_agenda *a) {
 void aq_agenda_turn(struct aq_agenda *a);
 
 /*
+** The same in parts, for a driver that knows its parties: begin, then aq_agenda_next until it says
+** NULL, calling wake of each, then end.
+*/
+struct aq_turn {
+  uint64_t now_ns;        /* deadlines up to here fire at the end */
+  uint64_t first_new_seq; /* ... unless they were armed in this turn */
+};
+
+struct aq_turn aq_agenda_begin(struct aq_agenda *a);
+void aq_agenda_end(struct aq_agenda *a, struct aq_turn turn);
+
+/*
 ** Wakes the waiters of each turn in an order drawn from `seed`, to find out what relies on theirs;
 ** 0 goes back to the order in which they became ready.
 */
@@ -114,6 +126,16 @@ bool aq_waiter_settle(struct aq_waiter *w, enum aq_status status);
 
 /* WAITING -> READY, called by anybody else: the thing is told through `leave`. As settle else. */
 bool aq_waiter_abort(struct aq_waiter *w, enum aq_status status);
+
+/* The next waiter of the turn under way, IDLE and to be woken now; NULL: no more. */
+static inline struct aq_waiter *aq_agenda_next(struct aq_agenda *a) {
+  if (aq_list_alone(&a->batch)) return NULL;
+  struct aq_waiter *w = AQ_CONTAINER(a->batch.next, struct aq_waiter, link);
+  aq_list_unlink(&w->link);
+  w->state = AQ_IDLE;
+  a->woken++;
+  return w;
+}
 
 /* A room: settles the one who has waited longest; false if nobody waits. */
 static inline bool aq_room_wake_first(struct aq_list *room) {

@@ -1,0 +1,40 @@
+/*
+** exit.c - leaving aq_call from inside.
+**
+** A task that leaves is closed by the scheduler as soon as it suspends, like one whose patience has
+** been used up: no pcall in it can go on.
+*/
+#include <lauxlib.h>
+
+#include "aqlua.h"
+#include "error.h"
+#include "task.h"
+
+void aq_stop(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (rt != NULL) rt->is_stopping = true;
+}
+
+/* Not reached: the task is closed in its wait. */
+static int exit_finish(lua_State *L, struct aq_task *t, bool cancelled) {
+  (void)cancelled;
+  return aq_task_raise(L, t, AQ_CANCELLED);
+}
+
+static const struct aq_wait EXIT = {.name = "exit", .finish = exit_finish};
+
+int aq_exit(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (rt == NULL) return luaL_error(L, "aq_exit: luaopen_aqlua was not called");
+  rt->is_stopping = true;
+  struct aq_task *t = rt->current;
+  if (t == NULL) {
+    aq_runtime_push_uv(L, rt, AQ_UV_ERRORS);
+    lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
+    return lua_error(L);
+  }
+  aq_task_check_wait(L, t);
+  t->is_stubborn = true;
+  aq_waiter_enter(&t->waiter, NULL, NULL, AQ_NEVER);
+  return aq_task_wait(L, t, &EXIT);
+}
