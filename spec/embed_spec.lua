@@ -1,0 +1,94 @@
+-- The library in a C program: what it asks of the allocator.
+
+local helper = require "spec.helper"
+
+local compiler = os.getenv "CC" or "cc"
+
+local FLAGS = "$(for p in lua5.4 lua-5.4 lua54 lua; do "
+  .. "pkg-config --exists \"$p >= 5.4 $p < 5.5\" && pkg-config --cflags --libs $p libuv && break; "
+  .. "done) -lm -lpthread -ldl"
+
+-- Builds spec/embed/NAME.c against the library; returns the program's path.
+local function build(name)
+  local program = os.tmpname()
+  local command = ("%s -std=c11 -Isrc -o %s spec/embed/%s.c %s/libaqlua.a %s 2>&1"):format(
+    compiler, helper.quote(program), name, helper.quote(helper.build), FLAGS)
+  local pipe = assert(io.popen(command))
+  local output = pipe:read "a"
+  assert(pipe:close(), output)
+  return program
+end
+
+-- How many requests the allocator gets while `body` runs, after it has run once to warm up.
+local function requests(program, body)
+  local script = os.tmpname()
+  local file <close> = assert(io.open(script, "w"))
+  file:write(([[
+    local aq = require "aqlua"
+    collectgarbage("stop")
+    local function body(n) %s end
+    body(1000)
+    begin()
+    body(100000)
+    stop()
+  ]]):format(body))
+  file:close()
+  local pipe = assert(io.popen(program .. " " .. script .. " 2>&1"))
+  local output = pipe:read "a"
+  pipe:close()
+  os.remove(script)
+  return output
+end
+
+describe("the allocator", function()
+  local program
+
+  setup(function() program = build "count" end)
+  teardown(function() os.remove(program) end)
+
+  it("is not asked by put and get of what the kernel holds", function()
+    assert.equal("0\n", requests(program, [[
+      q = q or aq.Queue(10)
+      for i = 1, n do
+        q:put(i) q:get()
+        q:put(i + 0.5) q:get()
+        q:put(true) q:get()
+        q:put(nil) q:get()
+      end
+    ]]))
+  end)
+
+  it("is not asked by put and get of tables and strings", function()
+    assert.equal("0\n", requests(program, [[
+      q, item = q or aq.Queue(10), item or {}
+      for i = 1, n do
+        q:put(item) q:get()
+        q:put_nowait("text") q:get_nowait()
+      end
+    ]]))
+  end)
+
+  it("is not asked by waiting, waking and switching, with a timeout or without", function()
+    assert.equal("0\n", requests(program, [[
+      if not q then
+        q, back = aq.Queue(1), aq.Queue(1)
+        aq.create_task(function() while true do back:put(q:get()) end end)
+      end
+      for i = 1, n do
+        q:put(i) back:get(1)
+      end
+    ]]))
+  end)
+
+  it("is not asked by locks, semaphores, events and sleep(0)", function()
+    assert.equal("0\n", requests(program, [[
+      lock, semaphore, event = lock or aq.Lock(), semaphore or aq.Semaphore(2), event or aq.Event()
+      event:set()
+      for i = 1, n do
+        lock:acquire() lock:release()
+        semaphore:acquire() semaphore:release()
+        event:wait() aq.sleep(0)
+      end
+    ]]))
+  end)
+end)
