@@ -1,5 +1,5 @@
 /*
-** task.c - making a task, its steps, its waits, its end.
+** task.c - making a task, its steps, its end.
 **
 ** A coroutine outlives its task: the function at its bottom runs one protected call after another
 ** and rests between two of them in a yield, so that the next task need not make a new one. Its
@@ -8,9 +8,7 @@
 */
 #include "task.h"
 
-#include <assert.h>
 #include <lauxlib.h>
-#include <lualib.h>
 #include <string.h>
 
 #include "error.h"
@@ -18,8 +16,6 @@
 #include "traceback.h"
 #include "unhandled.h"
 #include "watch.h"
-
-enum { PATIENCE = 100 }; /* cancels a task may swallow when the program is over */
 
 /* ---- the body: inside the coroutine ---------------------------------------------------------- */
 
@@ -362,62 +358,9 @@ void aq_task_turn(struct aq_agenda *a) {
   aq_agenda_end(a, turn);
 }
 
-/* ---- waiting --------------------------------------------------------------------------------- */
+/* ---- looking ---------------------------------------------------------------------------------- */
 
-void aq_task_refuse(lua_State *L) {
-  aq_error_misuse(L, "no task is running: wrap your program in aq.run, or start it with aqlua");
-}
-
-/* Pushes "module.name" if the function below the module's table on top is in it; pops the table. */
-static bool push_name_in(lua_State *L, const char *module) {
-  int table = lua_gettop(L);
-  if (lua_istable(L, table)) {
-    lua_pushnil(L);
-    while (lua_next(L, table)) {
-      if (lua_type(L, -2) == LUA_TSTRING && lua_rawequal(L, -1, table - 1)) {
-        lua_pushfstring(L, "%s.%s", module, lua_tostring(L, -2));
-        return true;
-      }
-      lua_pop(L, 1);
-    }
-  }
-  lua_pop(L, 1);
-  return false;
-}
-
-/* Pushes "module.name" of the function on top, if a standard library has it. */
-static bool push_library_name(lua_State *L) {
-  static const char *const LIBRARIES[] = {LUA_TABLIBNAME, LUA_STRLIBNAME, LUA_COLIBNAME, LUA_GNAME,
-                                          LUA_IOLIBNAME};
-  for (size_t i = 0; i < sizeof LIBRARIES / sizeof *LIBRARIES; i++) {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_getfield(L, -1, LIBRARIES[i]);
-    lua_remove(L, -2);
-    if (push_name_in(L, LIBRARIES[i])) return true;
-  }
-  return false;
-}
-
-/* Pushes the name of the C function in coroutine `co` that cannot be suspended, or nil. */
-static void push_obstacle(lua_State *L, lua_State *co) {
-  lua_Debug ar;
-  for (int level = co == L ? 1 : 0; lua_getstack(co, level, &ar); level++) {
-    lua_getinfo(co, "Snf", &ar);
-    lua_CFunction fn = lua_tocfunction(co, -1);
-    lua_xmove(co, L, 1);
-    if (*ar.what != 'C' || fn == body) {
-      lua_pop(L, 1);
-    } else if (push_library_name(L)) {
-      if (strncmp(lua_tostring(L, -1), "_G.", 3) == 0) lua_pushstring(L, lua_tostring(L, -1) + 3);
-      if (strcmp(lua_tostring(L, -1), "pcall") != 0 && strcmp(lua_tostring(L, -1), "xpcall") != 0)
-        return;
-    } else if (ar.name != NULL && strcmp(ar.name, "pcall") != 0 && strcmp(ar.name, "xpcall") != 0) {
-      lua_pushstring(L, ar.name);
-      return;
-    }
-  }
-  lua_pushnil(L);
-}
+bool aq_task_is_body(lua_CFunction fn) { return fn == body; }
 
 bool aq_task_owns(lua_State *co) {
   lua_Debug ar;
@@ -430,91 +373,6 @@ bool aq_task_owns(lua_State *co) {
   lua_pop(co, 1);
   return owns;
 }
-
-static void refuse_to_wait(lua_State *L, lua_State *co) {
-  push_obstacle(L, co);
-  const char *name = lua_isnil(L, -1) ? "a function of C" : lua_tostring(L, -1);
-  aq_error_misuse(L, "cannot wait here: inside %s, which cannot be suspended", name);
-}
-
-/* Each level from this coroutine down to the task's must be one that can be suspended. */
-static void check_levels(lua_State *L, const struct aq_task *t) {
-  lua_State *co = L;
-  const struct aq_level *level = t->future.rt->level;
-  for (;; co = level->resumer, level = level->outer) {
-    if (!lua_isyieldable(co)) refuse_to_wait(L, co);
-    if (co == t->co) return;
-    if (level == NULL || level->resumed != co)
-      aq_error_misuse(L, "cannot wait here: inside a coroutine that aqlua did not see resumed "
-                         "(aq.patch() lets waits pass through coroutine.wrap and resume)");
-  }
-}
-
-void aq_task_check_wait(lua_State *L, struct aq_task *t) {
-  if (L != t->co || !lua_isyieldable(L)) check_levels(L, t);
-  if (aq_agenda_reserve(t->waiter.agenda) != AQ_OK) luaL_error(L, "not enough memory");
-}
-
-/* Goes on after a wait. Whoever else resumes the coroutine finds it waiting as before. */
-static int wait_end(lua_State *L, int status, lua_KContext ctx) {
-  struct aq_task *t = (struct aq_task *)ctx;
-  (void)status;
-  if (t->future.rt->current != t) {
-    t->future.rt->met_stranger = true;
-    return lua_yieldk(L, 0, ctx, wait_end);
-  }
-  bool cancelled = t->must_cancel;
-  if (cancelled) t->was_delivered = true;
-  t->must_cancel = false;
-  t->awaiting = NULL;
-  return t->wait->finish(L, t, cancelled);
-}
-
-static int suspend(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
-  t->wait = wait;
-  t->nat_once = 0;
-  t->is_suspended = true;
-  t->since_ns = t->future.rt->loop->agenda.now_ns;
-  return lua_yieldk(L, 0, (lua_KContext)t, wait_end);
-}
-
-/* A cancelled task may not wait: it leaves what it has just entered. */
-static void interrupt(struct aq_task *t) {
-  if (!t->must_cancel && ++t->swallowed > PATIENCE && t->is_ending) t->is_stubborn = true;
-  t->must_cancel = false;
-  t->was_delivered = true;
-  if (!aq_waiter_abort(&t->waiter, AQ_CANCELLED)) t->waiter.status = AQ_CANCELLED;
-}
-
-int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
-  t->innermost = L;
-  if (t->requests > 0) interrupt(t);
-  return suspend(L, t, wait);
-}
-
-int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f,
-                  const struct aq_wait *wait) {
-  t->innermost = L;
-  if (t->was_delivered) return aq_task_wait(L, t, wait);
-  t->awaiting = f;
-  if (t->must_cancel) aq_task_pass_on(L, t);
-  return suspend(L, t, wait);
-}
-
-int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status) {
-  if (status == AQ_DEADLOCK) {
-    lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_DEADLOCK);
-    aq_error_push_with(L, AQ_E_DEADLOCK);
-    return lua_error(L);
-  }
-  if (status == AQ_CANCELLED) {
-    aq_task_push_cancelled(L, t);
-    return lua_error(L);
-  }
-  return aq_error_raise(L, status);
-}
-
-/* ---- all tasks ------------------------------------------------------------------------------- */
 
 void aq_task_push_all(lua_State *L, struct aq_runtime *rt) {
   lua_newtable(L);

@@ -91,6 +91,9 @@ struct aq_task *aq_check_task(lua_State *L, int idx);
 /* Pushes the Task of a task that is not done. [-0, +1, -] */
 void aq_task_push(lua_State *L, struct aq_task *t);
 
+/* True for the C function at the bottom of every task's coroutine. */
+bool aq_task_is_body(lua_CFunction fn);
+
 /* True if this suspended coroutine is at the bottom of a task, or rests for the next one. */
 bool aq_task_owns(lua_State *co);
 
