@@ -1,6 +1,6 @@
 -- aq.await: a call with a callback, as a call that waits.
 
-local aq = ...
+local aq, internal = ...
 
 -- Closes what the function returned, if it can be closed: a handle of luv, a file, a <close> value.
 local function close(handle)
@@ -20,6 +20,8 @@ function aq.await(start, timeout)
   if type(start) ~= "function" then
     error(("bad argument #1 to 'await' (function expected, got %s)"):format(type(start)), 2)
   end
+  internal.check_timeout(timeout, 2, "await", 2)
+  internal.check_task(2)
   local answer, was_called = aq.Future(), false
   local function done(...)
     if was_called then error("done: was called already", 2) end

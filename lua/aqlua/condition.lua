@@ -27,7 +27,9 @@ function Condition:locked()
   return self.lock:locked()
 end
 
-Condition.guard = internal.guard
+Condition.guard = internal.make_guard(function(value)
+  return getmetatable(value) == Condition
+end, "Condition")
 
 local function wake(condition, n)
   for _, waiter in ipairs(condition.waiters) do
@@ -61,7 +63,9 @@ end
 -- notification passes that on to the next, who may so be woken for nothing (K4).
 function Condition:wait(timeout)
   check_class(self, Condition, "wait")
+  internal.check_timeout(timeout, 2, "wait", 3)
   if not self.lock:locked() then error("wait: the lock is not held", 2) end
+  if timeout and timeout <= 0 then error(aq.TimeoutError, 0) end
   local waiter = aq.Future()
   self.lock:release()
   table.insert(self.waiters, waiter)

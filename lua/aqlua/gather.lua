@@ -3,11 +3,8 @@
 local aq, internal = ...
 
 -- The Task or Future for an awaitable; a function becomes a child task.
-function internal.ensure_future(value, position, fname, level)
-  if internal.is_future(value) then return value end
-  if type(value) == "function" then return aq.create_task(value) end
-  error(("bad argument #%d to '%s' (Task, Future or function expected, got %s)")
-    :format(position, fname, type(value)), level or 4)
+function internal.ensure_future(value)
+  return internal.is_future(value) and value or aq.create_task(value)
 end
 
 local function check_options(options)
@@ -31,21 +28,22 @@ local function arguments(...)
 end
 
 -- Before any function becomes a task: a mistake later in the list must leave none behind.
-local function check_all(list, n)
+function internal.check_awaitables(list, n, fname, level)
   for i = 1, n do
     if not internal.is_future(list[i]) and type(list[i]) ~= "function" then
-      internal.ensure_future(list[i], i, "gather", 5)
+      error(("bad argument #%d to '%s' (Task, Future or function expected, got %s)")
+        :format(i, fname, type(list[i])), level + 1)
     end
   end
 end
 
 -- The children in order, and each of them once. Equal arguments share one child.
 local function make_children(list, n)
-  check_all(list, n)
+  internal.check_awaitables(list, n, "gather", 3)
   local children, distinct, known = {}, {}, {}
   for i = 1, n do
     local value = list[i]
-    local child = known[value] or internal.ensure_future(value, i, "gather")
+    local child = known[value] or internal.ensure_future(value)
     if not known[value] then
       known[value] = child
       distinct[#distinct + 1] = child
@@ -96,9 +94,7 @@ end
 
 function aq.gather(...)
   local list, n, options = arguments(...)
-  if not aq.current_task() then
-    error("no task is running: wrap your program in aq.run, or start it with aqlua", 2)
-  end
+  internal.check_task(2)
   local children, distinct = make_children(list, n)
   if n == 0 then return { n = 0, failed = {} } end
   local outer, on_done = make_outer(children, distinct, options.return_exceptions)

@@ -32,13 +32,23 @@ local function note_failure(group, task, err)
   group.failures[#group.failures + 1] = { task = task, err = err }
 end
 
+-- Lets go of the children that have ended, once they are the greater part of the list.
+local function trim(group)
+  if #group.order < 2 * group.count + 16 then return end
+  local order = {}
+  for _, task in ipairs(group.order) do
+    if group.children[task] then order[#order + 1] = task end
+  end
+  group.order = order
+end
+
 -- In the turn after a child's end.
 local function on_done(group, task)
   group.children[task] = nil
   group.count = group.count - 1
-  if group.count == 0 then
-    group.order = {}
-    if group.all_done and not group.all_done:done() then group.all_done:set_result() end
+  trim(group)
+  if group.count == 0 and group.all_done and not group.all_done:done() then
+    group.all_done:set_result()
   end
   if task:cancelled() or task:exception() == nil then return end
   note_failure(group, task, task:exception())
@@ -117,10 +127,8 @@ function Group:__tostring()
 end
 
 function aq.TaskGroup()
+  internal.check_task(2)
   local task = aq.current_task()
-  if not task then
-    error("no task is running: wrap your program in aq.run, or start it with aqlua", 2)
-  end
   local group = setmetatable({
     task = task, -- whose block it is
     scope = internal.cancel_scope(), -- the group's own cancel of that task

@@ -10,15 +10,21 @@ function Guard:__close()
   if thing then thing:release() end
 end
 
--- The guard exists before the lock is taken: nothing can fail in between and leave it held.
-local function guard(thing, timeout)
-  local held = setmetatable({}, Guard)
-  thing:acquire(timeout)
-  held.thing = thing
-  return held
+-- The method guard of things that `is_one(thing)` knows. The guard exists before the lock is taken:
+-- nothing can fail in between and leave it held.
+function internal.make_guard(is_one, class)
+  return function(thing, timeout)
+    if not is_one(thing) then
+      error(("bad argument #1 to 'guard' (%s expected, got %s)"):format(class, type(thing)), 2)
+    end
+    local held = setmetatable({}, Guard)
+    thing:acquire(timeout)
+    held.thing = thing
+    return held
+  end
 end
 
-internal.guard = guard
+local guard = internal.make_guard(internal.is_semaphore, "Lock or Semaphore")
 for _, thing in ipairs { aq.Lock(), aq.Semaphore(), aq.BoundedSemaphore() } do
   getmetatable(thing).__index.guard = guard
 end

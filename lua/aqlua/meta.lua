@@ -47,6 +47,10 @@ function aq.now() end
 ---@param fn? fun(task: aqlua.Task|aqlua.Future, err: any, traceback?: string)
 function aq.on_error(fn) end
 
+---After `n` puts and gets that were done at once, the next one lets others run first. 0: no bound.
+---@param n? integer
+function aq.set_budget(n) end
+
 ---Stock Lua only: lets waits pass through coroutine.wrap, coroutine.resume and require.
 function aq.patch() end
 
@@ -78,10 +82,12 @@ local Awaitable = {}
 ---@return any ...
 function Awaitable:await(timeout) end
 
+---Whether it has ended, in whatever way.
 ---@return boolean
 ---@nodiscard
 function Awaitable:done() end
 
+---Whether it has ended as cancelled.
 ---@return boolean
 ---@nodiscard
 function Awaitable:cancelled() end
@@ -98,6 +104,7 @@ function Awaitable:exception() end
 ---@param fn fun(self: self)
 function Awaitable:add_done_callback(fn) end
 
+---Takes a callback off again; returns how often it was there.
 ---@param fn fun(self: self)
 ---@return integer removed
 function Awaitable:remove_done_callback(fn) end
@@ -119,10 +126,12 @@ function Task:cancelling() end
 ---@return integer
 function Task:uncancel() end
 
+---The name that reports use.
 ---@return string
 ---@nodiscard
 function Task:get_name() end
 
+---Sets the name that reports use.
 ---@param name string
 function Task:set_name(name) end
 
@@ -147,6 +156,60 @@ function Task:traceback() end
 ---@return aqlua.Gathered
 ---@overload async fun(list: aqlua.awaitable[], options?: aqlua.GatherOptions): aqlua.Gathered
 function aq.gather(...) end
+
+---@class aqlua.WaitOptions
+---@field timeout? number seconds; when the time is up that is no error
+---@field return_when? "ALL_COMPLETED"|"FIRST_COMPLETED"|"FIRST_EXCEPTION"
+
+---Waits for some or all; raises none of their errors. Returns what has ended and what has not.
+---@async
+---@param list aqlua.awaitable[]
+---@param options? aqlua.WaitOptions
+---@return aqlua.Awaitable[] done
+---@return aqlua.Awaitable[] pending
+function aq.wait(list, options) end
+
+---`for task in aq.as_completed(list) do`: each when it has ended. Each step may wait.
+---@param list aqlua.awaitable[]
+---@param timeout? number seconds, for the whole loop
+---@return async fun(): aqlua.Awaitable?
+---@return nil
+---@return nil
+---@return any closing
+---@nodiscard
+function aq.as_completed(list, timeout) end
+
+---Calls `fn(item)` for each item, at most `n` at a time; the results are in the order of the items.
+---@async
+---@generic T, R
+---@param n integer
+---@param fn fun(item: T): R?
+---@param source T[]|(fun(): T?)|aqlua.Queue
+---@return {n: integer, [integer]: R} results
+function aq.map(n, fn, source) end
+
+---Tasks that end with a block: `local group <close> = aq.TaskGroup()`. The first error cancels the
+---others and is raised at the end of the block.
+---@return aqlua.TaskGroup
+---@nodiscard
+function aq.TaskGroup() end
+
+---@class aqlua.TaskGroup
+local TaskGroup = {}
+
+---Makes a task of the group, which runs `fn(...)`.
+---@param fn fun(...): ...any
+---@param ... any
+---@return aqlua.Task
+function TaskGroup:create_task(fn, ...) end
+
+---Cancels the tasks of the group, and refuses new ones; the block runs on.
+function TaskGroup:cancel() end
+
+---All errors in the order in which they came.
+---@return any[]
+---@nodiscard
+function TaskGroup:errors() end
 
 ---Calls `fn(...)` under a deadline; or awaits a Task or Future, which is cancelled on timeout.
 ---@async
@@ -175,6 +238,7 @@ function Timeout:reschedule(seconds) end
 ---@nodiscard
 function Timeout:when() end
 
+---Whether the time was up before the block was left.
 ---@return boolean
 ---@nodiscard
 function Timeout:expired() end
@@ -240,6 +304,46 @@ function Queue:put_nowait(item) end
 ---@return any item
 function Queue:get_nowait() end
 
+---Waits for one item, and takes up to `max` that are free by then: a list with `n`.
+---@async
+---@param max integer
+---@param timeout? number seconds
+---@return {n: integer, [integer]: any} items
+function Queue:get_many(max, timeout) end
+
+---Stores all items of a list, in order. When the time is up, returns the number stored so far.
+---@async
+---@param list {n?: integer, [integer]: any}
+---@param timeout? number seconds, for all of them
+---@return integer stored
+function Queue:put_many(list, timeout) end
+
+---Takes all items that are free.
+---@return {n: integer, [integer]: any} items
+function Queue:drain() end
+
+---The next item, which stays there; or raises QueueEmpty.
+---@return any item
+---@nodiscard
+function Queue:peek() end
+
+---@class aqlua.QueueStats
+---@field size integer items stored
+---@field maxsize integer 0: no bound
+---@field peak integer the largest size so far
+---@field getters integer gets that wait
+---@field putters integer puts that wait
+---@field unfinished integer items not done yet
+---@field put integer items stored so far
+---@field got integer items taken so far
+---@field done integer items done so far
+---@field dropped integer items discarded by shutdown(true) so far
+
+---Counters: size, peak, getters, putters, unfinished, put, got, done, dropped.
+---@return aqlua.QueueStats
+---@nodiscard
+function Queue:stats() end
+
 ---How many items are stored.
 ---@return integer
 ---@nodiscard
@@ -260,6 +364,7 @@ function Queue:full() end
 ---@nodiscard
 function Queue:maxsize() end
 
+---The name given in the options, or nil.
 ---@return string?
 ---@nodiscard
 function Queue:name() end
@@ -277,6 +382,7 @@ function Queue:join(timeout) end
 ---@return {n: integer, [integer]: any}? discarded
 function Queue:shutdown(immediate) end
 
+---Whether shutdown was called.
 ---@return boolean
 ---@nodiscard
 function Queue:is_shutdown() end
@@ -287,8 +393,48 @@ function Queue:is_shutdown() end
 ---@nodiscard
 function Queue:items() end
 
+-- ---- select -------------------------------------------------------------------------------------
+
+---One of the things that a select waits for.
+---@class aqlua.Branch: userdata
+
+---@alias aqlua.branch aqlua.Branch|aqlua.Awaitable|false
+
+---@class aqlua.Branches
+---@field timeout? number seconds
+---@field [any] aqlua.branch
+
+---@class aqlua.SelectOptions
+---@field fair? boolean chooses at random if several can be done at once
+
+---Waits for the first of several branches; the others leave no trace.
+---@async
+---@param branches aqlua.Branches
+---@param options? aqlua.SelectOptions
+---@return any key of the branch, or "timeout"
+---@return any value what was got, or the task or future that has ended
+---@return any err what the branch raised
+function aq.select(branches, options) end
+
+---For aq.select: takes an item.
+---@return aqlua.Branch
+---@nodiscard
+function Queue:getting() end
+
+---For aq.select: stores the item.
+---@param item any
+---@return aqlua.Branch
+---@nodiscard
+function Queue:putting(item) end
+
+---For aq.select: until every item is done.
+---@return aqlua.Branch
+---@nodiscard
+function Queue:joining() end
+
 -- ---- events, locks, semaphores ------------------------------------------------------------------
 
+---A flag that tasks can wait for.
 ---@return aqlua.Event
 ---@nodiscard
 function aq.Event() end
@@ -299,8 +445,10 @@ local Event = {}
 ---Sets the flag and wakes all who wait.
 function Event:set() end
 
+---Takes the flag back.
 function Event:clear() end
 
+---Whether the flag is set.
 ---@return boolean
 ---@nodiscard
 function Event:is_set() end
@@ -311,6 +459,12 @@ function Event:is_set() end
 ---@return true
 function Event:wait(timeout) end
 
+---For aq.select: until the flag is set.
+---@return aqlua.Branch
+---@nodiscard
+function Event:waiting() end
+
+---Held by one task at a time; who waits longest is next.
 ---@return aqlua.Lock
 ---@nodiscard
 function aq.Lock() end
@@ -343,6 +497,7 @@ function Semaphore:acquire(timeout) end
 ---Gives it back.
 function Semaphore:release() end
 
+---Whether acquire would wait.
 ---@return boolean
 ---@nodiscard
 function Semaphore:locked() end
@@ -354,6 +509,95 @@ function Semaphore:locked() end
 ---@nodiscard
 function Semaphore:guard(timeout) end
 
+-- ---- conditions and barriers --------------------------------------------------------------------
+
+---Tasks that wait until something that a lock guards has changed.
+---@param lock? aqlua.Lock a new one if not given
+---@return aqlua.Condition
+---@nodiscard
+function aq.Condition(lock) end
+
+---@class aqlua.Condition
+local Condition = {}
+
+---Waits until its lock is free, and takes it.
+---@async
+---@param timeout? number seconds
+---@return true
+function Condition:acquire(timeout) end
+
+---Gives its lock back.
+function Condition:release() end
+
+---Whether its lock is held.
+---@return boolean
+---@nodiscard
+function Condition:locked() end
+
+---Acquires; the value releases at the end of its block: `local held <close> = cond:guard()`.
+---@async
+---@param timeout? number seconds
+---@return table
+---@nodiscard
+function Condition:guard(timeout) end
+
+---Lets go of the lock until notified, and takes it again.
+---@async
+---@param timeout? number seconds
+---@return true
+function Condition:wait(timeout) end
+
+---Waits until `predicate()` is true; returns its value.
+---@async
+---@generic T
+---@param predicate fun(): T
+---@return T
+function Condition:wait_for(predicate) end
+
+---Wakes those that wait longest.
+---@param n? integer 1 if not given
+function Condition:notify(n) end
+
+---Wakes all that wait.
+function Condition:notify_all() end
+
+---Lets tasks go on only when `parties` of them are there.
+---@param parties integer
+---@return aqlua.Barrier
+---@nodiscard
+function aq.Barrier(parties) end
+
+---@class aqlua.Barrier
+local Barrier = {}
+
+---Waits for the others; raises BrokenBarrierError.
+---@async
+---@return integer index 0 to parties - 1
+function Barrier:wait() end
+
+---Those that wait get BrokenBarrierError; it can be used again.
+---@async
+function Barrier:reset() end
+
+---Those that wait and that come later get BrokenBarrierError.
+---@async
+function Barrier:abort() end
+
+---How many tasks go on together.
+---@return integer
+---@nodiscard
+function Barrier:parties() end
+
+---How many wait now.
+---@return integer
+---@nodiscard
+function Barrier:n_waiting() end
+
+---Whether it was aborted.
+---@return boolean
+---@nodiscard
+function Barrier:broken() end
+
 -- ---- futures and callbacks ----------------------------------------------------------------------
 
 ---A result that comes once, from anywhere.
@@ -364,12 +608,15 @@ function aq.Future() end
 ---@class aqlua.Future: aqlua.Awaitable
 local Future = {}
 
+---Sets the results, and wakes who awaits them.
 ---@param ... any
 function Future:set_result(...) end
 
+---Sets the error that await raises.
 ---@param err any but nil
 function Future:set_exception(err) end
 
+---Settles it as cancelled.
 ---@return boolean settled false if it was settled before
 function Future:cancel() end
 
@@ -389,6 +636,23 @@ local testing = {}
 ---@return aqlua.Clock
 ---@nodiscard
 function testing.clock() end
+
+---Lets the others run until each of them waits for something.
+---@async
+function testing.settle() end
+
+---The tasks ready in a turn run in random order: `local shuffle <close> = testing.shuffle()`.
+---@param seed? integer but 0
+---@return aqlua.Shuffle
+---@nodiscard
+function testing.shuffle(seed) end
+
+---@class aqlua.Shuffle
+---@field seed integer
+local Shuffle = {}
+
+---Goes back to first in, first out.
+function Shuffle:close() end
 
 ---@class aqlua.Clock
 local Clock = {}

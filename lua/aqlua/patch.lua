@@ -3,6 +3,24 @@
 local aq, internal = ...
 
 local loading = {} -- name -> { task =, ended = Future }, for modules being loaded by a task
+local wanted = {} -- task -> name of the module that it waits for
+
+-- Whether the load of a module waits, through others, for what `task` is loading.
+local function needs(name, task)
+  while loading[name] do
+    if loading[name].task == task then return true end
+    name = wanted[loading[name].task]
+    if name == nil then return false end
+  end
+  return false
+end
+
+-- Waits for the end of another task's load.
+local function await_load(task, name)
+  local forget <close> = internal.on_close(function() wanted[task] = nil end) -- luacheck: ignore
+  wanted[task] = name
+  aq.shield(loading[name].ended)
+end
 
 -- What require says about a module that no searcher knows.
 local function not_found(name, tries)
@@ -18,8 +36,8 @@ local function find_loader(name)
   for _, search in ipairs(searchers) do
     local loader, extra = search(name)
     if type(loader) == "function" then return loader, extra end
-    if type(loader) == "string" then
-      tries[#tries + 1] = (loader:find("^\n") and "" or "\n\t") .. loader
+    if type(loader) == "string" or type(loader) == "number" then
+      tries[#tries + 1] = "\n\t" .. loader
     end
   end
   return nil, not_found(name, tries)
@@ -44,17 +62,19 @@ local function load_as(task, name, loader, extra)
 end
 
 -- require, with a module body that may wait. The same results and messages as the stock function.
-local function require_module(name)
+local function require_module(...)
+  local name = ...
   if type(name) ~= "string" and type(name) ~= "number" then
-    error(("bad argument #1 to 'require' (string expected, got %s)"):format(type(name)), 2)
+    local got = select("#", ...) == 0 and "no value" or type(name)
+    error(("bad argument #1 to 'require' (string expected, got %s)"):format(got), 2)
   end
   name = tostring(name)
   local task = aq.current_task()
   while not package.loaded[name] and loading[name] do
-    if loading[name].task == task or not task then
+    if not task or needs(name, task) then
       error(("module '%s' is being loaded already: it requires itself"):format(name), 2)
     end
-    aq.shield(loading[name].ended)
+    await_load(task, name)
   end
   if package.loaded[name] then return package.loaded[name] end
   local loader, extra = find_loader(name)

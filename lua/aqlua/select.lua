@@ -42,7 +42,9 @@ local function shuffle(list, other)
 end
 
 local function check_timeout(value)
-  if type(value) ~= "number" or value ~= value then fail("timeout", "number of seconds expected") end
+  if type(value) ~= "number" or value ~= value then
+    fail("timeout", "number of seconds expected")
+  end
   return value
 end
 

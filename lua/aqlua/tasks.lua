@@ -6,6 +6,19 @@ local aq, internal = ...
 local OnClose = { __close = function(self) self[1]() end }
 function internal.on_close(fn) return setmetatable({ fn }, OnClose) end
 
+-- Refuses what is no timeout; `level` is that of the error, 2 for the caller of the caller.
+function internal.check_timeout(value, position, fname, level)
+  if value == nil or type(value) == "number" and value == value then return end
+  error(("bad argument #%d to '%s' (number of seconds expected, got %s)")
+    :format(position, fname, type(value) == "number" and "NaN" or type(value)), level + 1)
+end
+
+-- Refuses a call that waits, outside of a task.
+function internal.check_task(level)
+  if aq.current_task() then return end
+  error("no task is running: wrap your program in aq.run, or start it with aqlua", level + 1)
+end
+
 local GRACE = 5 -- seconds that clean-up may take when the program is over
 
 function aq.all_tasks()

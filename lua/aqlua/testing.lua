@@ -31,12 +31,12 @@ end
 local Shuffle = { __name = "Shuffle" }
 Shuffle.__index = Shuffle
 
-function Shuffle:close()
+function Shuffle.close()
   internal.shuffle(0)
 end
 
 function Shuffle:__close(err)
-  self:close()
+  self.close()
   if err ~= nil then
     io.stderr:write(("aqlua.testing: the order was shuffled with seed %d\n"):format(self.seed))
   end

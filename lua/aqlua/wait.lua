@@ -11,11 +11,12 @@ local function distinct_futures(list, fname)
   elseif #list == 0 then
     error(("bad argument #1 to '%s' (list is empty)"):format(fname), 3)
   end
+  internal.check_awaitables(list, #list, fname, 3)
   local futures, known = {}, {}
-  for i, value in ipairs(list) do
+  for _, value in ipairs(list) do
     if not known[value] then
       known[value] = true
-      futures[#futures + 1] = internal.ensure_future(value, i, fname)
+      futures[#futures + 1] = internal.ensure_future(value)
     end
   end
   return futures
@@ -32,7 +33,9 @@ local function check_options(options)
       error(("bad argument #2 to 'wait' (return_when: '%s')"):format(tostring(value)), 3)
     end
   end
-  return options and options.timeout, options and options.return_when or "ALL_COMPLETED"
+  options = options or {}
+  internal.check_timeout(options.timeout, 2, "wait", 3)
+  return options.timeout, options.return_when or "ALL_COMPLETED"
 end
 
 local function split(futures)
@@ -52,6 +55,7 @@ end
 
 function aq.wait(list, options)
   local timeout, return_when = check_options(options)
+  internal.check_task(2)
   local futures = distinct_futures(list, "wait")
   if timeout and timeout <= 0 then return split(futures) end
   local gate, left = aq.Future(), #futures
@@ -72,9 +76,23 @@ function aq.wait(list, options)
   return split(futures)
 end
 
+-- With no time at all: those that have ended, and then TimeoutError if there are others.
+local function only_done(futures)
+  local done, pending = split(futures)
+  local i = 0
+  return function()
+    i = i + 1
+    if done[i] == nil and #pending > 0 then error(aq.TimeoutError, 0) end
+    return done[i]
+  end
+end
+
 -- for task in aq.as_completed(list, timeout) do: each when it has ended; the time is for all.
 function aq.as_completed(list, timeout)
+  internal.check_timeout(timeout, 2, "as_completed", 2)
+  internal.check_task(2)
   local futures = distinct_futures(list, "as_completed")
+  if timeout and timeout <= 0 then return only_done(futures) end
   local deadline = timeout and aq.now() + timeout
   local ended, left = aq.Queue(), #futures
   local function on_done(future) ended:put_nowait(future) end

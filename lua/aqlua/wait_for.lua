@@ -34,23 +34,13 @@ local function result_at_once(future)
   return future:result()
 end
 
-local function check_timeout(timeout)
-  if timeout == nil then return end
-  if type(timeout) ~= "number" then
-    error(("bad argument #2 to 'wait_for' (number of seconds expected, got %s)")
-      :format(type(timeout)), 3)
-  elseif timeout ~= timeout then
-    error("bad argument #2 to 'wait_for' (number of seconds expected, got NaN)", 3)
-  end
-end
-
 function aq.wait_for(awaitable, timeout, ...)
   local is_future = internal.is_future(awaitable)
   if not is_future and type(awaitable) ~= "function" then
     error(("bad argument #1 to 'wait_for' (Task, Future or function expected, got %s; "
       .. "to wait for q:get() write aq.wait_for(q.get, timeout, q))"):format(type(awaitable)), 2)
   end
-  check_timeout(timeout)
+  internal.check_timeout(timeout, 2, "wait_for", 2)
   if not is_future then return call_within(timeout, awaitable, ...) end
   if timeout and timeout <= 0 then return result_at_once(awaitable) end
   return await_within(timeout, awaitable)

@@ -33,6 +33,7 @@ struct aq_interrupt {
   lua_State *hooked;                  /* the coroutine that has the hook, or NULL */
   lua_Hook hook;                      /* what it had instead, */
   int mask, count;                    /* likewise */
+  uint64_t driven_out;                /* id of the task that is stopped again and again, or 0 */
 };
 
 /* ---- the hook -------------------------------------------------------------------------------- */
@@ -125,26 +126,31 @@ static void cancel_task(lua_State *L, struct aq_task *t, const char *why) {
   }
 }
 
-/* internal.on_interrupt's function: true if it has seen to the request itself. */
-static bool is_seen_to(lua_State *L, struct aq_runtime *rt, bool is_spinning) {
+enum answer { NOT_SEEN_TO, SEEN_TO, DRIVE_OUT };
+
+/* Asks internal.on_interrupt's function: true if it has seen to the request itself, "drive out" if
+** the running task is to be stopped as often as it goes on. */
+static enum answer ask(lua_State *L, struct aq_runtime *rt, bool is_spinning) {
+  int top = lua_gettop(L);
+  enum answer answer = NOT_SEEN_TO;
   aq_runtime_push_uv(L, rt, AQ_UV_ON_INTERRUPT);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    return false;
+  if (!lua_isnil(L, -1)) {
+    lua_pushstring(L, rt->interrupt->why);
+    lua_pushboolean(L, is_spinning);
+    if (lua_pcall(L, 2, 1, 0) == LUA_OK && lua_toboolean(L, -1))
+      answer = lua_isstring(L, -1) ? DRIVE_OUT : SEEN_TO;
   }
-  lua_pushstring(L, rt->interrupt->why);
-  lua_pushboolean(L, is_spinning);
-  bool seen = lua_pcall(L, 2, 1, 0) == LUA_OK && lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return seen;
+  lua_settop(L, top);
+  return answer;
 }
 
 /* Tells the program to end: its main task, if somebody else has not been told instead. */
-static void tell_main(lua_State *L, struct aq_runtime *rt, bool is_spinning) {
-  if (is_seen_to(L, rt, is_spinning)) return;
+static enum answer tell_main(lua_State *L, struct aq_runtime *rt, bool is_spinning) {
+  enum answer answer = ask(L, rt, is_spinning);
+  if (answer != NOT_SEEN_TO) return answer;
   rt->interrupt->is_in_force = 1;
-  if (rt->main == NULL || rt->main == rt->current) return;
-  cancel_task(L, rt->main, rt->interrupt->why);
+  if (rt->main != NULL && rt->main != rt->current) cancel_task(L, rt->main, rt->interrupt->why);
+  return answer;
 }
 
 static bool is_stop_due(const struct aq_interrupt *i) {
@@ -156,13 +162,31 @@ static bool is_users(lua_State *L, lua_Debug *ar) {
   return lua_getinfo(L, "S", ar) && strncmp(ar->source, AQ_CHUNK, sizeof AQ_CHUNK - 1) != 0;
 }
 
+/* A hook for a task that goes on although it was stopped: stops it at each instruction. */
+static void drive_out(lua_State *L, lua_Debug *ar) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (rt->interrupt == NULL || rt->current == NULL ||
+      rt->current->id != rt->interrupt->driven_out) {
+    lua_sethook(L, NULL, 0, 0); /* the coroutine serves another task now */
+  } else if (is_users(L, ar)) {
+    aq_task_push_cancelled(L, rt->current);
+    lua_error(L);
+  }
+}
+
+static void start_driving_out(lua_State *L, struct aq_task *t) {
+  t->future.rt->interrupt->driven_out = t->id;
+  lua_sethook(L, drive_out, LUA_MASKCOUNT, 1);
+  lua_sethook(t->co, drive_out, LUA_MASKCOUNT, 1);
+}
+
 /* Raises CancelledError in the code that runs; its task counts as cancelled, and has been told. */
 static void stop_running(lua_State *L, struct aq_runtime *rt) {
   struct aq_task *t = rt->current;
   rt->interrupt->wants_stop = 0;
   settle_hook(rt);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  tell_main(L, rt, true);
+  enum answer answer = tell_main(L, rt, true);
   if (t == NULL) {
     aq_runtime_push_uv(L, rt, AQ_UV_ERRORS);
     lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
@@ -173,6 +197,7 @@ static void stop_running(lua_State *L, struct aq_runtime *rt) {
     t->must_cancel = false;
     t->was_delivered = true;
   }
+  if (answer == DRIVE_OUT) start_driving_out(L, t);
   aq_task_push_cancelled(L, t);
   lua_error(L);
 }

@@ -106,11 +106,13 @@ static int resume_again(lua_State *L, int status, lua_KContext ctx);
 /* The results of coroutine.resume, or a wait passed on. The coroutine is at 1. */
 static int resume_finish(lua_State *L, lua_State *co, enum outcome outcome, int nresults) {
   if (outcome == WAITS) return pass_on(L, co, resume_again);
-  lua_pushboolean(L, outcome == YIELDED);
   if (outcome == FAILED) {
     lua_xmove(co, L, 1);
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2); /* `co` may be L itself: its error is on L's top by then */
     return 2;
   }
+  lua_pushboolean(L, 1);
   if (take_over(L, co, nresults)) return nresults + 1;
   lua_pushboolean(L, 0);
   lua_pushliteral(L, "too many results to resume");

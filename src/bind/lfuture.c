@@ -24,7 +24,10 @@ static struct aq_future *check_settable(lua_State *L) {
 /* ---- await ----------------------------------------------------------------------------------- */
 
 static int await_finish(lua_State *L, struct aq_task *t, bool cancelled) {
+  const struct aq_future *f = lua_touserdata(L, 1);
   enum aq_status status = cancelled ? AQ_CANCELLED : t->waiter.status;
+  /* Cancelled because the cancel was passed on to it: that cancel's message counts. */
+  if (status == AQ_OK && f->state == AQ_ENDED_CANCELLED && t->was_delivered) status = AQ_CANCELLED;
   return status == AQ_OK ? aq_future_unwrap(L, 1) : aq_task_raise(L, t, status);
 }
 

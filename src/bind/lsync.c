@@ -126,10 +126,16 @@ struct semaphore {
 
 static const char *const NAMES[] = {"Lock", "Semaphore", "BoundedSemaphore"};
 
-static struct semaphore *check_semaphore(lua_State *L) {
+/* The Lock or Semaphore at 1, or NULL. */
+static struct semaphore *test_semaphore(lua_State *L) {
   struct semaphore *s = lua_touserdata(L, 1);
-  if (s == NULL || lua_rawlen(L, 1) < sizeof *s || s->class != SEMAPHORE_CLASS)
-    luaL_typeerror(L, 1, "Lock or Semaphore");
+  bool is_one = s != NULL && lua_rawlen(L, 1) >= sizeof *s && s->class == SEMAPHORE_CLASS;
+  return is_one ? s : NULL;
+}
+
+static struct semaphore *check_semaphore(lua_State *L) {
+  struct semaphore *s = test_semaphore(L);
+  if (s == NULL) luaL_typeerror(L, 1, "Lock or Semaphore");
   return s;
 }
 
@@ -223,11 +229,16 @@ static int semaphore_new(lua_State *L) { return push_semaphore(L, SEMAPHORE, che
 
 static int bounded_new(lua_State *L) { return push_semaphore(L, BOUNDED, check_permits(L)); }
 
+/* internal: whether the value is a Lock or a Semaphore of either kind */
+static int is_semaphore(lua_State *L) {
+  lua_pushboolean(L, test_semaphore(L) != NULL);
+  return 1;
+}
+
 /* internal: whether the value is a Lock */
 static int is_lock(lua_State *L) {
-  const struct semaphore *s = lua_touserdata(L, 1);
-  lua_pushboolean(L, s != NULL && lua_rawlen(L, 1) >= sizeof *s && s->class == SEMAPHORE_CLASS &&
-                       s->kind == LOCK);
+  const struct semaphore *s = test_semaphore(L);
+  lua_pushboolean(L, s != NULL && s->kind == LOCK);
   return 1;
 }
 
@@ -246,7 +257,8 @@ void aq_open_sync(lua_State *L) {
   static const luaL_Reg CONSTRUCTORS[] = {
     {"Lock", lock_new}, {"Semaphore", semaphore_new}, {"BoundedSemaphore", bounded_new}};
   static const luaL_Reg EVENT_CONSTRUCTOR = {"Event", event_new};
-  static const luaL_Reg INTERNAL[] = {{"is_lock", is_lock}, {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {
+    {"is_lock", is_lock}, {"is_semaphore", is_semaphore}, {NULL, NULL}};
   aq_set_internal(L, INTERNAL);
   aq_set_class(L, &EVENT_CONSTRUCTOR, EVENT, EVENT_META);
   for (size_t i = 0; i < sizeof CONSTRUCTORS / sizeof *CONSTRUCTORS; i++)

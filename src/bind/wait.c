@@ -64,7 +64,9 @@ static void push_obstacle(lua_State *L, lua_State *co) {
       if (strcmp(lua_tostring(L, -1), "pcall") != 0 && strcmp(lua_tostring(L, -1), "xpcall") != 0)
         return;
     } else if (ar.name != NULL && strcmp(ar.name, "pcall") != 0 && strcmp(ar.name, "xpcall") != 0) {
-      lua_pushstring(L, ar.name);
+      /* Of the iterators in C, it is that of ipairs which runs metamethods. */
+      bool is_ipairs = strcmp(ar.name, "for iterator") == 0;
+      lua_pushstring(L, is_ipairs ? "ipairs" : ar.name);
       return;
     }
   }

@@ -36,7 +36,7 @@ static void push_object(lua_State *L, lua_State *co) {
 
 /* Seconds since the task was suspended, cut to hundredths. */
 static lua_Number seconds_waited(const struct aq_task *t) {
-  uint64_t ns = t->future.rt->loop->agenda.now_ns - t->since_ns;
+  uint64_t ns = aq_loop_now(t->future.rt->loop) - t->since_ns;
   return (lua_Number)(ns / 10000000) / 100;
 }
 

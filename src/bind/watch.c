@@ -33,7 +33,10 @@ static void push_start(lua_State *L, struct aq_task *t) {
   }
   lua_pushvalue(t->co, i);
   lua_getinfo(t->co, ">S", &ar);
-  lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
+  if (ar.linedefined > 0)
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
+  else
+    lua_pushliteral(L, "its start");
 }
 
 /* Stack: the Task; leaves the line. */
