@@ -2,6 +2,12 @@
 
 local aq, internal = ...
 
+local function check_queue(queue, method)
+  if not internal.is_queue(queue) then
+    error(("bad argument #1 to '%s' (Queue expected, got %s)"):format(method, type(queue)), 3)
+  end
+end
+
 -- Adds to `list`, of `n` items, what can be taken without waiting, up to `max` items in all.
 local function take_free(queue, list, n, max)
   while n < max and not queue:empty() do
@@ -14,6 +20,8 @@ end
 
 -- Waits for one item, and takes up to `max` that are free by then: a list with `n`.
 local function get_many(queue, max, timeout)
+  check_queue(queue, "get_many")
+  internal.check_timeout(timeout, 2, "get_many", 2)
   if math.type(max) ~= "integer" or max < 1 then
     error("bad argument #1 to 'get_many' (positive integer expected)", 2)
   end
@@ -22,12 +30,15 @@ end
 
 -- All items that are free for the taking, as a list with `n`. Never waits.
 local function drain(queue)
+  check_queue(queue, "drain")
   return take_free(queue, {}, 0, math.huge)
 end
 
 -- Puts all of a list, in order, waiting as need be; returns how many were stored. When the time is
 -- up that is the number so far, if there is any; a cancel or a shutdown carries it as `stored`.
 local function put_many(queue, list, timeout)
+  check_queue(queue, "put_many")
+  internal.check_timeout(timeout, 2, "put_many", 2)
   if type(list) ~= "table" then
     error(("bad argument #1 to 'put_many' (list expected, got %s)"):format(type(list)), 2)
   end
@@ -40,7 +51,8 @@ local function put_many(queue, list, timeout)
       if err == aq.CancelledError or err == aq.QueueShutDown then
         err = internal.with_stored(err, i - 1)
       end
-      error(err, 0)
+      local is_misuse = type(err) == "string" and err:find("^bad argument")
+      error(is_misuse and ("put_many: item %d: %s"):format(i, err) or err, is_misuse and 2 or 0)
     end
   end
   return count

@@ -83,6 +83,7 @@ function Condition:wait_for(predicate)
   if type(predicate) ~= "function" then
     error(("bad argument #2 to 'wait_for' (function expected, got %s)"):format(type(predicate)), 2)
   end
+  if not self.lock:locked() then error("wait_for: the lock is not held", 2) end
   local result = predicate()
   while not result do
     self:wait()

@@ -46,6 +46,7 @@ function aq.map(n, fn, source)
   elseif type(fn) ~= "function" then
     error(("bad argument #2 to 'map' (function expected, got %s)"):format(type(fn)), 2)
   end
+  internal.check_task(2)
   local state = { next_item = as_iterator(source), lock = aq.Lock(), results = {}, n = 0 }
   if type(source) == "table" then n = math.min(n, #source) end
   do

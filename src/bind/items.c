@@ -153,6 +153,16 @@ void aq_items_push_key(lua_State *L) {
                 "(and no NaN)");
 }
 
+void aq_items_push_kept_key(lua_State *L, bool is_shelved, uint64_t bits) {
+  if (!is_shelved || bits >> 32 == 0) {
+    lua_pushvalue(L, 2);
+    return;
+  }
+  lua_getiuservalue(L, 1, AQ_UV_SHELF);
+  lua_rawgeti(L, -1, (lua_Integer)(bits >> 32));
+  lua_remove(L, -2);
+}
+
 struct search {
   lua_State *L;    /* key at 3; shelf on its top */
   lua_Integer key; /* the key, if it is an integer */

@@ -69,7 +69,7 @@ static enum aq_status put_enter(lua_State *L, struct aq_branch *b) {
 static struct aq_queue_object *restore_put(lua_State *L, struct aq_branch *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   lua_settop(L, 2);
-  if (qo->items.has_keys) aq_items_push_key(L);
+  if (qo->items.has_keys) aq_items_push_kept_key(L, b->is_shelved, b->bits);
   if (b->is_shelved) lua_pushinteger(L, (lua_Integer)b->bits);
   return qo;
 }

@@ -62,7 +62,7 @@ static int queue_put(lua_State *L) {
   int top = lua_gettop(L);
   uint64_t timeout_ns = top > 2 ? aq_check_given_timeout(L, 3) : AQ_NEVER;
   struct aq_item item;
-  if (is_spent(t)) return take_a_turn(L, t, &PUT_AGAIN);
+  if (timeout_ns > 0 && is_spent(t)) return take_a_turn(L, t, &PUT_AGAIN);
   aq_queue_prepare_put(L, qo, top, &item);
   enum aq_status status = aq_queue_try_put(L, qo, &item);
   if (status == AQ_OK) return 0;
@@ -113,7 +113,7 @@ static int queue_get(lua_State *L) {
   struct aq_item item;
   struct aq_task *t = aq_task_running(L, qo->rt);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (is_spent(t)) return take_a_turn(L, t, &GET_AGAIN);
+  if (timeout_ns > 0 && is_spent(t)) return take_a_turn(L, t, &GET_AGAIN);
   enum aq_status status = aq_queue_get_now(&qo->queue, &item);
   if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
   if (status != AQ_EMPTY) return aq_error_raise(L, status);
@@ -155,12 +155,21 @@ static int next_finish(lua_State *L, struct aq_task *t, bool cancelled) {
 
 static const struct aq_wait NEXT = {"items", next_finish, get_give_up};
 
+static int items_next(lua_State *L);
+
+static int next_again(lua_State *L, struct aq_task *t, bool cancelled) {
+  return after_turn(L, t, cancelled, items_next);
+}
+
+static const struct aq_wait NEXT_AGAIN = {"items", next_again, NULL};
+
 /* The iterator of a generic for: the queue at 1, the item before at 2. */
 static int items_next(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
   struct aq_task *t = aq_task_running(L, qo->rt);
   if (is_nil_next(qo)) return refuse_nil(L);
+  if (is_spent(t)) return take_a_turn(L, t, &NEXT_AGAIN);
   enum aq_status status = aq_queue_get_now(&qo->queue, &item);
   if (status == AQ_SHUTDOWN) return 0;
   if (status == AQ_OK) return aq_queue_push_item(L, qo, item);

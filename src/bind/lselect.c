@@ -32,6 +32,8 @@ void aq_branch_push(lua_State *L, const struct aq_branch_kind *kind, int nvalues
   *b = (struct aq_branch){.class = aq_branch_class, .kind = kind, .nvalues = nvalues};
   aq_waiter_init(&b->waiter, &rt->loop->agenda, elect);
   b->waiter.is_branch = true;
+  luaL_newmetatable(L, "Branch");
+  lua_setmetatable(L, -2);
   for (int i = 1; i <= nvalues; i++) {
     lua_pushvalue(L, i);
     lua_setiuservalue(L, -2, i);
@@ -220,6 +222,14 @@ static int try_all(lua_State *L, struct aq_select *s) {
   return 0;
 }
 
+/* Whether a branch is in this select twice, or in another that waits. Marks each to find out. */
+static bool is_one_taken(struct aq_select *s) {
+  int i = 0;
+  for (; i < s->n && s->branches[i]->select == NULL; i++) s->branches[i]->select = s;
+  for (int j = 0; j < i; j++) s->branches[j]->select = NULL;
+  return i < s->n;
+}
+
 /* Pushes a select over the list of branches at 1. */
 static struct aq_select *push_select(lua_State *L, struct aq_task *t) {
   int n = (int)lua_rawlen(L, 1);
@@ -232,9 +242,10 @@ static struct aq_select *push_select(lua_State *L, struct aq_task *t) {
     lua_rawgeti(L, 1, i + 1);
     s->branches[i] = test_branch(L, -1);
     if (s->branches[i] == NULL) luaL_argerror(L, 1, "branches expected");
-    if (s->branches[i]->select != NULL) luaL_argerror(L, 1, "a branch waits in another select");
     lua_pop(L, 1);
   }
+  if (is_one_taken(s))
+    aq_error_misuse(L, "select: a branch waits in another select, or is given twice");
   return s;
 }
 
