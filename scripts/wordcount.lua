@@ -1,4 +1,4 @@
--- Counts the words in files, or in its input: one task reads, some workers count.
+-- Counts the words in files, or in its input: the main task reads, some workers count.
 --
 --   aqlua scripts/wordcount.lua [-n COUNT] [-w WORKERS] [FILE...]
 --
@@ -125,11 +125,14 @@ end
 local options = parse_arguments(arg)
 local blocks = aq.Queue(2 * options.w)
 local counts = {}
-local tasks = { aq.create_task(producer, options.files, blocks) }
-for _ = 1, options.w do
-  table.insert(tasks, aq.create_task(worker, blocks, counts))
+local status
+do
+  local group <close> = aq.TaskGroup() -- the end of the block waits for the workers
+  for _ = 1, options.w do
+    group:create_task(worker, blocks, counts)
+  end
+  status = producer(options.files, blocks)
 end
-local status = aq.gather(tasks)[1] -- the producer's
 io.stdout:setvbuf("no") -- so that write knows whether it worked (a disk may be full)
 local written, reason = io.write(top(counts, options.n))
 if not written then

@@ -1,12 +1,15 @@
 -- The documentation says what is true.
 --
 --   * Each ```lua block in README.md and docs/ is a program that works. It is run by itself, with
---     `aq` defined, and prints exactly what its comments `--> text` say, in their order.
+--     `aq` defined, and prints exactly what its comments `--> text` say, in their order. One with
+--     a `describe` is a spec: it is run by busted, and passes.
 --   * Each ```c block with a main is compiled, linked with libaqlua.a and run; its comments are
 --     `/* --> text */`.
 --   * docs/reference.md has a heading for each public name, and for no other: between backquotes,
 --     `aq.sleep(...)` or `q:put(...)`. lua/aqlua/meta.lua declares the same names. An entry with
 --     a line "- Waits: ..." (other than "never") is @async there, and no other is.
+--   * "Coming from asyncio" in docs/reference.md has every public name of asyncio's pages on tasks,
+--     queues and synchronisation.
 --   * docs/embedding.md has a heading for each function of src/aqlua.h, and for no other.
 --   * Rules (Q13) cited in docs/ and src/ are in docs/semantics.md; links lead somewhere; the map
 --     in ARCHITECTURE.md names every source file and no other.
@@ -117,6 +120,18 @@ local function assert_lua_runs(text)
     announced(text, "%-%->%s?([^\n]*)\n"))
 end
 
+-- A spec, in a process of its own; its output is in the form of TAP.
+local function assert_spec_passes(text)
+  local path = write_file("example_spec.lua", text)
+  local busted = write_file("busted.lua", 'require "busted.runner" { standalone = false }')
+  local output, problem, status = run(("timeout -k 5 %d %s %s --ignore-lua -o TAP %s"):format(
+    hang, aqlua, quote(busted), quote(path)))
+  assert.equal("", problem)
+  assert.is_nil(output:match "not ok", output)
+  assert.is_truthy(output:match "^ok 1 ", output)
+  assert.equal(0, status)
+end
+
 local lua_flags = "$(for p in lua5.4 lua-5.4 lua54 lua; do"
   .. " pkg-config --exists \"$p >= 5.4 $p < 5.5\" && pkg-config --cflags --libs $p libuv && break;"
   .. " done)"
@@ -140,7 +155,8 @@ describe("examples:", function()
 
   for _, path in ipairs(pages) do
     for _, block in ipairs(blocks(path, "lua")) do
-      it(("%s:%d"):format(path, block.line), function() assert_lua_runs(block.text) end)
+      local check = block.text:find "describe%(" and assert_spec_passes or assert_lua_runs
+      it(("%s:%d"):format(path, block.line), function() check(block.text) end)
     end
     for _, block in ipairs(blocks(path, "c")) do
       if block.text:find "int main%(" then
@@ -166,11 +182,18 @@ local function clock()
   return c
 end
 
+local function shuffle()
+  local s = testing.shuffle(1)
+  s:close()
+  return s
+end
+
 -- How the reference calls an object of each class, and how to get one.
 local classes = {
   { "Task", "task", task },
   { "Future", "future", function() return aq.Future() end },
   { "Timeout", "deadline", function() return aq.timeout(1) end },
+  { "TaskGroup", "group", function() return aq.TaskGroup() end },
   { "Queue", "q", function() return aq.Queue() end },
   { "LifoQueue", "q", function() return aq.LifoQueue() end },
   { "PriorityQueue", "q", function() return aq.PriorityQueue() end },
@@ -178,7 +201,10 @@ local classes = {
   { "Lock", "lock", function() return aq.Lock() end },
   { "Semaphore", "sem", function() return aq.Semaphore(1) end },
   { "BoundedSemaphore", "sem", function() return aq.BoundedSemaphore(1) end },
+  { "Condition", "cond", function() return aq.Condition() end },
+  { "Barrier", "barrier", function() return aq.Barrier(1) end },
   { "Clock", "clock", clock },
+  { "Shuffle", "shuffle", shuffle },
 }
 
 -- The method names of a class, or an empty set if the class is not there (yet).
@@ -224,7 +250,8 @@ end
 
 -- ---- names in meta.lua --------------------------------------------------------------------------
 
--- The classes declared: name -> { parent =, is_async = { member -> boolean } }.
+-- The classes declared: name -> { parent =, is_async = { member -> boolean } }. Members are the
+-- methods, and the fields of the module itself.
 local function read_meta()
   local found, class, is_async = {}, nil, false
   for line in read_file("lua/aqlua/meta.lua"):gmatch "[^\n]*" do
@@ -235,7 +262,7 @@ local function read_meta()
       class = name
       found[name] = { parent = parent, is_async = {} }
     elseif field then
-      found[class].is_async[field] = false
+      if class == "" then found[class].is_async[field] = false end
     elseif line:find "^%-%-%-@async" then
       is_async = true
     elseif member then
@@ -282,9 +309,51 @@ describe("docs/reference.md", function()
   end)
 end)
 
+-- The public names of three pages of Python's documentation (3.14): asyncio-task, asyncio-queue,
+-- asyncio-sync; and of asyncio-runner, asyncio-future and asyncio-exceptions what they build on.
+local asyncio = [[
+  create_task TaskGroup cancel sleep gather eager_task_factory create_eager_task_factory shield
+  timeout Timeout when reschedule expired timeout_at wait_for wait as_completed FIRST_COMPLETED
+  FIRST_EXCEPTION ALL_COMPLETED to_thread run_coroutine_threadsafe current_task all_tasks
+  iscoroutine Task done result exception add_done_callback remove_done_callback get_stack
+  print_stack get_coro get_context get_name set_name cancelled uncancel cancelling
+  Queue maxsize empty full get get_nowait join put put_nowait qsize shutdown task_done
+  PriorityQueue LifoQueue QueueEmpty QueueFull QueueShutDown
+  Lock acquire release locked Event set clear is_set Condition notify notify_all Semaphore
+  BoundedSemaphore Barrier reset abort parties n_waiting broken BrokenBarrierError
+  run Runner get_loop close Future set_result set_exception isfuture ensure_future wrap_future
+  TimeoutError CancelledError InvalidStateError ExceptionGroup eager_start
+]]
+
+describe('"Coming from asyncio"', function()
+  it("has every name", function()
+    local section = read_file("docs/reference.md"):match "\n## Coming from asyncio\n(.-)\n## "
+    local quoted, missing = {}, {}
+    for row in section:gmatch "\n|([^|]+)|" do -- the first column
+      for code in row:gmatch "`([^`]+)`" do
+        for name in code:gmatch "[%a_]+" do quoted[name] = true end
+      end
+    end
+    for name in asyncio:gmatch "%S+" do
+      if not quoted[name] then missing[name] = true end
+    end
+    assert.same({}, sorted_keys(missing))
+  end)
+end)
+
 describe("lua/aqlua/meta.lua", function()
   it("is Lua", function()
     assert.is_function(loadfile "lua/aqlua/meta.lua")
+  end)
+
+  it("says something of every function, for help()", function()
+    local text, silent = false, {}
+    for line in read_file("lua/aqlua/meta.lua"):gmatch "[^\n]*" do
+      local name = line:match "^function ([%w_.:]+)"
+      if name and not text then silent[name] = true end
+      text = line:find "^%-%-%-" and (text or line:find "^%-%-%-[^@]") or false
+    end
+    assert.same({}, sorted_keys(silent))
   end)
 
   it("has every public name and no other", function()

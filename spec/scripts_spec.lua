@@ -130,6 +130,31 @@ checks["workers.lua"] = function(output)
   assert.same({ 10, 10 }, { started, finished })
 end
 
+-- What was begun is finished, and nothing is begun after the stop, for whatever reason.
+checks["shutdown.lua"] = function(output, reason)
+  local lines = lines_of(output)
+  local running, begun, stopped = {}, 0, false
+  for i = 1, #lines - 1 do
+    local action, job = lines[i]:match("^(%a+) (%d+)$")
+    job = tonumber(job)
+    if action == "begin" then
+      assert.is_false(stopped)
+      begun = begun + 1
+      assert.equal(begun, job)
+      running[job] = true
+    elseif action == "end" then
+      assert.is_true(running[job])
+      running[job] = nil
+    else
+      assert.matches("stop: " .. (reason or "job 5 has begun"), lines[i], 1, true)
+      stopped = true
+    end
+  end
+  assert.is_true(stopped)
+  assert.is_nil(next(running))
+  assert.matches("^never begun: [012]$", lines[#lines])
+end
+
 describe("scripts", function()
   setup(function()
     local pipe = io.popen("mktemp -d")
@@ -171,6 +196,27 @@ describe("scripts", function()
   it("race.lua sleeps a hundred times, one after the other", function()
     local _, _, _, seconds = run_script("scripts/race.lua")
     assert.is_true(seconds >= 1.0, "took only " .. seconds .. " s")
+  end)
+
+  it("shutdown.lua ends in order on a signal", function()
+    for signal, reason in pairs {
+      TERM = "terminated by SIGTERM",
+      INT = "interrupted by SIGINT",
+    } do
+      local file = directory .. "/lines"
+      local output, problem, status = run(([[
+        : >%s
+        timeout -k 5 %d %s scripts/shutdown.lua 1000 >%s &
+        until grep -q begin %s || ! kill -0 $!; do sleep 0.01; done
+        kill -%s $!
+        wait $!
+        status=$?
+        cat %s
+        exit $status
+      ]]):format(file, hang, aqlua, file, file, signal, file))
+      assert.same({ "", 0 }, { problem, status })
+      checks["shutdown.lua"](output, reason)
+    end
   end)
 
   it("deadlock.lua ends with status 1 and a report of the put that waits", function()
