@@ -58,7 +58,7 @@ core_src := $(wildcard src/core/*.c)
 bind_src := $(wildcard src/bind/*.c)
 exe_src  := $(wildcard src/*.c)
 test_src := $(wildcard spec/core/*_test.c)
-lua_src  := $(filter-out lua/aqlua/meta.lua,$(wildcard lua/aqlua/*.lua lua/aqlua/*/*.lua))
+lua_src  := $(wildcard lua/aqlua/*.lua lua/aqlua/*/*.lua)
 
 # The one place where the version is written is src/aqlua.h.
 version_part = $(shell sed -n 's/^.define AQ_VERSION_$(1)[^0-9]*\([0-9][0-9]*\).*/\1/p' src/aqlua.h)

@@ -204,7 +204,7 @@ describe("options", function()
   it("-e without an argument: usage on stderr, status 1", function()
     local out, err, status = run_cli { "-e" }
     assert.equal("", out)
-    assert.matches("'-e' needs an argument\nusage: ", err, 1, true)
+    assert.matches("'-e' needs argument\nusage: ", err, 1, true)
     assert.equal(1, status)
   end)
 end)

@@ -282,6 +282,20 @@ describe("PriorityQueue", function()
     assert.equal("b d f a c e", seconds_of(drain(q)))
   end)
 
+  it("equal keys of numbers, strings and tables with them, too (V1)", function()
+    local items = { { 1, "a" }, 1, { 1, "b" }, 1.0, { 1.0, "c" }, 1 }
+    local list = sorted(table.unpack(items))
+    for i, item in ipairs(items) do
+      assert.is_true(rawequal(item, list[i]))
+      assert.equal(math.type(item), math.type(list[i]))
+    end
+    list = sorted("k", { "k", 1 }, "k", { "k", 2 })
+    assert.equal("k", list[1])
+    assert.equal(1, list[2][2])
+    assert.equal("k", list[3])
+    assert.equal(2, list[4][2])
+  end)
+
   it("never compares the rest of a table (V1, B11)", function()
     local never = setmetatable({}, {
       __lt = function() error "compared" end,

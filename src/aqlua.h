@@ -59,6 +59,12 @@ AQ_API int aq_call(lua_State *L, int nargs, int nresults);
 */
 AQ_API void aq_stop(lua_State *L);
 
+/*
+** The same for a task that is to go no further: its <close> variables run, but cannot wait, and no
+** pcall in it goes on. Elsewhere CancelledError is raised. To be called as `return aq_exit(L)`.
+*/
+AQ_API int aq_exit(lua_State *L);
+
 /* True while a task is running: the caller is C code below a task's step. */
 AQ_API int aq_in_task(lua_State *L);
 

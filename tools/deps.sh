@@ -2,7 +2,7 @@
 # Say what is missing for a purpose, and install it with the system's package manager.
 #
 #   tools/deps.sh build     a C compiler, pkg-config, Lua 5.4, libuv
-#   tools/deps.sh test      + busted and a stock Lua 5.4
+#   tools/deps.sh test      + busted, a stock Lua 5.4, and tmux to type at the prompt
 #   tools/deps.sh check     + luacheck, clang-format, clang, the sanitizers' runtime
 #   tools/deps.sh guard     build, and valgrind
 #
@@ -58,6 +58,7 @@ find_missing() {
 
   has "${BUSTED:-busted}" || has busted-5.4 || missing="$missing busted"
   has_stock_lua || missing="$missing lua5.4"
+  has tmux || missing="$missing tmux"
   [ "$purpose" = test ] && return
 
   has "${LUACHECK:-luacheck}" || missing="$missing luacheck"

@@ -13,6 +13,7 @@ awk '
   function plain(s) {
     sub(/^\.B[IR]? /, "", s)
     gsub(/"/, "", s)
+    gsub(/  +/, " ", s)
     gsub(/\\-/, "-", s)
     gsub(/\\f./, "", s)
     return s
