@@ -81,10 +81,11 @@ local function make_outer(children, distinct, return_exceptions)
     left = left - 1
     local failed = has_failed(child) -- looking counts as retrieving, also when it is too late
     if outer:done() then return end
-    if failed and not return_exceptions then
+    local was_cancelled = internal.was_passed_cancel(outer)
+    if failed and not return_exceptions and not (was_cancelled and child:cancelled()) then
       internal.fail_like(outer, child)
-    elseif left == 0 and internal.was_passed_cancel(outer) then
-      outer:set_exception(aq.CancelledError)
+    elseif was_cancelled and (left == 0 or failed and not return_exceptions) then
+      outer:cancel() -- the waiter's own cancel is raised, with its message
     elseif left == 0 then
       outer:set_result(collect(children))
     end

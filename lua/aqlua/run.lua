@@ -4,6 +4,7 @@ local aq, internal = ...
 
 -- The tasks created under `fn` belong to a scope of their own and end with it.
 local function run_inside(me, fn, ...)
+  internal.check_wait()
   local outer_scope, scope = internal.scope(me), internal.new_scope()
   internal.scope(me, scope)
   local child = aq.create_task(fn, ...)

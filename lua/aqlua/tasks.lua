@@ -47,8 +47,9 @@ local function await_all(tasks, timeout)
     if left == 0 and not all_done:done() then all_done:set_result() end
   end
   for _, task in ipairs(tasks) do task:add_done_callback(one_done) end
-  pcall(all_done.await, all_done, timeout)
+  local ok, err = pcall(all_done.await, all_done, timeout)
   for _, task in ipairs(tasks) do task:remove_done_callback(one_done) end
+  if not ok and err ~= aq.TimeoutError then error(err, 0) end
 end
 
 local function complain(task, what)

@@ -44,9 +44,9 @@ static int run_protected(lua_State *L) {
   lua_rawgeti(L, -1, c->future->live_slot); /* [3] the future */
   aq_push_extra(L, 3, AQ_X_CALLBACKS);
   lua_rawgetp(L, 4, c); /* [5] the record, kept alive while it runs */
-  forget(L, 3, c);
   lua_pushnil(L);
   lua_pushcclosure(L, traceback, 1); /* [6] */
+  forget(L, 3, c);
   lua_getiuservalue(L, 5, UV_FUNCTION);
   lua_pushvalue(L, 3);
   if (lua_pcall(L, 1, 0, 6) == LUA_OK) return 0;
@@ -62,7 +62,9 @@ static void run(struct aq_waiter *w) {
   lua_State *L = c->future->rt->L;
   lua_pushcfunction(L, run_protected);
   lua_pushlightuserdata(L, c);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  aq_waiter_ready(&c->waiter, AQ_OK); /* out of memory before it was called: once more */
 }
 
 static struct callback *push_record(lua_State *L, struct aq_future *f) {
@@ -87,6 +89,7 @@ static void push_records(lua_State *L) {
 void aq_callback_add(lua_State *L) {
   struct aq_future *f = lua_touserdata(L, 1);
   struct aq_runtime *rt = f->rt;
+  if (rt->loop == NULL) luaL_error(L, "add_done_callback: the state is being closed");
   push_records(L);
   struct callback *c = push_record(L, f);
   aq_runtime_push(L, rt);

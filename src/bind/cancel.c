@@ -148,6 +148,16 @@ void aq_shield_raise(struct aq_shield *s, struct aq_task *t) {
 }
 
 void aq_shield_lower(struct aq_shield *s, struct aq_task *t) {
+  if (t->shield != s) {
+    struct aq_shield *inner = t->shield;
+    while (inner != NULL && inner->outer != s) inner = inner->outer;
+    if (inner == NULL) return;
+    inner->outer = s->outer;
+    inner->requests += s->requests;
+    if (s->must_cancel) inner->must_cancel = true;
+    if (s->was_delivered) inner->was_delivered = true;
+    return;
+  }
   t->shield = s->outer;
   t->requests += s->requests;
   if (s->must_cancel) t->must_cancel = true;

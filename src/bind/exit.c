@@ -15,13 +15,7 @@ void aq_stop(lua_State *L) {
   if (rt != NULL) rt->is_stopping = true;
 }
 
-/* Not reached: the task is closed in its wait. */
-static int exit_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  (void)cancelled;
-  return aq_task_raise(L, t, AQ_CANCELLED);
-}
-
-static const struct aq_wait EXIT = {.name = "exit", .finish = exit_finish};
+static const struct aq_wait EXIT = {"exit", NULL, NULL}; /* never goes on */
 
 int aq_exit(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
@@ -34,7 +28,6 @@ int aq_exit(lua_State *L) {
     return lua_error(L);
   }
   aq_task_check_wait(L, t);
-  t->is_stubborn = true;
   aq_waiter_enter(&t->waiter, NULL, NULL, AQ_NEVER);
-  return aq_task_wait(L, t, &EXIT);
+  return aq_task_leave(L, t, &EXIT);
 }

@@ -139,28 +139,24 @@ static bool kind_of_key(lua_State *L, int idx, enum aq_key_kind *kind) {
   return true;
 }
 
-void aq_items_push_key(lua_State *L) {
+bool aq_items_try_key(lua_State *L) {
   enum aq_key_kind kind;
+  int top = lua_gettop(L);
   lua_pushvalue(L, 2);
-  if (kind_of_key(L, -1, &kind)) return;
+  if (kind_of_key(L, top + 1, &kind)) return true;
   if (lua_type(L, 2) == LUA_TTABLE) {
     lua_rawgeti(L, 2, 1);
-    lua_replace(L, -2);
-    if (kind_of_key(L, lua_gettop(L), &kind)) return;
+    lua_replace(L, top + 1);
+    if (kind_of_key(L, top + 1, &kind)) return true;
   }
-  luaL_argerror(L, 2,
-                "number, string, value with __lt, or table with one of these at [1] expected "
-                "(and no NaN)");
+  lua_settop(L, top);
+  return false;
 }
 
-void aq_items_push_kept_key(lua_State *L, bool is_shelved, uint64_t bits) {
-  if (!is_shelved || bits >> 32 == 0) {
-    lua_pushvalue(L, 2);
-    return;
-  }
-  lua_getiuservalue(L, 1, AQ_UV_SHELF);
-  lua_rawgeti(L, -1, (lua_Integer)(bits >> 32));
-  lua_remove(L, -2);
+void aq_items_push_key(lua_State *L) {
+  if (aq_items_try_key(L)) return;
+  luaL_argerror(L, 2, "number, string, value with __lt, or table with one of these at [1] expected "
+                      "(and no NaN)");
 }
 
 struct search {

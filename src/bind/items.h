@@ -64,9 +64,8 @@ static inline bool aq_items_is_nil(struct aq_item item) { return item.tag == LUA
 /* Whether a packed item has something on the shelf. */
 bool aq_items_is_shelved(struct aq_item item);
 
-/* Pushes the key that the value at 2 had when it was packed: the value, or what was shelved beside
-** it. [-0, +1, -] */
-void aq_items_push_kept_key(lua_State *L, bool is_shelved, uint64_t bits);
+/* Pushes the key of the value at 2, if it has one. [-0, +0|1, -] */
+bool aq_items_try_key(lua_State *L);
 
 /* Pushes the key of the value at 2; raises if it has none. [-0, +1, v] */
 void aq_items_push_key(lua_State *L);

@@ -45,8 +45,8 @@ static int queue_getting(lua_State *L) {
 static enum aq_status put_attempt(lua_State *L, struct aq_branch *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   struct aq_item item;
-  (void)b;
-  aq_queue_prepare_put(L, qo, 2, &item);
+  if (qo->items.has_keys && b->nvalues < 3) aq_items_push_key(L);
+  aq_items_prepare(L, &qo->items, &item);
   enum aq_status status = aq_queue_try_put(L, qo, &item);
   lua_pushnil(L);
   return status == AQ_FULL ? AQ_EMPTY : status;
@@ -56,7 +56,7 @@ static enum aq_status put_attempt(lua_State *L, struct aq_branch *b) {
 static enum aq_status put_enter(lua_State *L, struct aq_branch *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   struct aq_item item;
-  aq_queue_prepare_put(L, qo, 2, &item);
+  aq_items_prepare(L, &qo->items, &item);
   if (!aq_queue_is_full(&qo->queue) || qo->queue.is_shutdown) return AQ_EMPTY;
   int top = lua_gettop(L);
   aq_queue_enter_put(L, qo, &item, &b->waiter, AQ_NEVER);
@@ -68,8 +68,6 @@ static enum aq_status put_enter(lua_State *L, struct aq_branch *b) {
 /* The stack as it was when the put began to wait. */
 static struct aq_queue_object *restore_put(lua_State *L, struct aq_branch *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
-  lua_settop(L, 2);
-  if (qo->items.has_keys) aq_items_push_kept_key(L, b->is_shelved, b->bits);
   if (b->is_shelved) lua_pushinteger(L, (lua_Integer)b->bits);
   return qo;
 }
@@ -87,10 +85,11 @@ static void put_forget(lua_State *L, struct aq_branch *b) {
 
 static int queue_putting(lua_State *L) {
   static const struct aq_branch_kind PUTTING = {put_attempt, put_enter, put_finish, put_forget};
-  aq_check_queue(L);
+  const struct aq_queue_object *qo = aq_check_queue(L);
   if (lua_gettop(L) < 2) return luaL_argerror(L, 2, "value expected (nil is one)");
   lua_settop(L, 2);
-  aq_branch_push(L, &PUTTING, 2);
+  if (qo->items.has_keys) aq_items_try_key(L); /* fixed now; without one the attempt raises */
+  aq_branch_push(L, &PUTTING, lua_gettop(L));
   return 1;
 }
 

@@ -71,13 +71,13 @@ static enum outcome resume(lua_State *L, lua_State *co, int nargs, int *nresults
 /* Passes a wait on to the next level, whose continuation is `again`. Does not return. */
 static int pass_on(lua_State *L, lua_State *co, lua_KFunction again) {
   set_waiting(L, co, true);
-  return lua_yieldk(L, 0, (lua_KContext)aq_runtime(L)->current, again);
+  return lua_yieldk(L, 0, (lua_KContext)aq_runtime(L)->current->id, again);
 }
 
 /* True if it is the scheduler that resumes this level; else the level goes on waiting. */
 static bool is_scheduler(lua_State *L, lua_KContext task) {
   struct aq_runtime *rt = aq_runtime(L);
-  if (rt->current == (struct aq_task *)task) return true;
+  if (rt->current != NULL && rt->current->id == (uint64_t)task) return true;
   rt->met_stranger = true;
   return false;
 }
@@ -234,6 +234,9 @@ static int patch_coroutine(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, 2, LUA_COLIBNAME) != LUA_TTABLE) return 0;
   lua_remove(L, 2);
+  lua_getfield(L, 2, "close");
+  if (lua_tocfunction(L, -1) == co_close) return 0; /* done already */
+  lua_pop(L, 1);
   aq_setfuncs(L, REPLACED);
   lua_pushvalue(L, 1);
   lua_getfield(L, 2, "close");

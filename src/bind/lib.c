@@ -151,5 +151,6 @@ int luaopen_aqlua(lua_State *L) {
   aq_task_open(L, rt);
   lua_pop(L, 1);
   open_layer(L);
+  aq_runtime_publish(L, rt);
   return 1;
 }

@@ -215,10 +215,15 @@ static int queue_join(lua_State *L) {
 
 /* Moves all stored items to a new list, made before the first is touched. */
 static void push_discarded(lua_State *L, struct aq_queue_object *qo) {
-  size_t count = aq_queue_size(&qo->queue);
+  size_t count;
   struct aq_item item;
   lua_Integer n = 0;
-  lua_createtable(L, (int)count, 1);
+  int top = lua_gettop(L);
+  do {
+    lua_settop(L, top);
+    count = aq_queue_size(&qo->queue);
+    lua_createtable(L, (int)count, 1);
+  } while (count != aq_queue_size(&qo->queue));
   lua_pushinteger(L, (lua_Integer)count);
   lua_setfield(L, -2, "n");
   while ((size_t)n < count && aq_queue_discard(&qo->queue, &item)) {

@@ -2,8 +2,11 @@
 ** lselect.c - waiting for the first of several branches.
 **
 ** First each branch is tried, in the order given. If none can be done at once, the waiter of each
-** enters its room and the task waits. Entering may run a finalizer, and so any code; a branch that
-** finds it need not wait any more sends the whole select back to trying.
+** enters its room and the task waits. Whoever settles one of them elects it in that very call (see
+** elect): the others leave, and the task is made ready.
+**
+** Entering may run a finalizer, and so any code: a branch that finds it need not wait any more sends
+** the whole select back to trying, and an election may come before the task itself waits.
 */
 #include <lauxlib.h>
 
@@ -19,7 +22,7 @@ struct aq_select {
   struct aq_branch *chosen; /* the one elected, or NULL */
   int nentered;             /* branches whose waiters wait */
   int n;
-  struct aq_branch *branches[]; /* kept by the list at 1 */
+  struct aq_branch *branches[]; /* kept by the list, user value 1 */
 };
 
 /* ---- branches -------------------------------------------------------------------------------- */
@@ -207,6 +210,11 @@ static bool enter_all(lua_State *L, struct aq_select *s) {
     }
     lua_pop(L, 1);
     s->nentered = i + 1;
+    if (s->chosen != NULL) { /* elected while this one entered: it leaves again */
+      aq_waiter_drop(&b->waiter);
+      b->select = NULL;
+      break;
+    }
   }
   return true;
 }
@@ -230,10 +238,11 @@ static bool is_one_taken(struct aq_select *s) {
   return i < s->n;
 }
 
-/* Pushes a select over the list of branches at 1. */
+/* Pushes a select over the list of branches at 1. The task keeps it, in case that somebody closes
+** its coroutine with the stock function while the branches wait. */
 static struct aq_select *push_select(lua_State *L, struct aq_task *t) {
   int n = (int)lua_rawlen(L, 1);
-  struct aq_select *s = lua_newuserdatauv(L, sizeof *s + (size_t)n * sizeof *s->branches, 0);
+  struct aq_select *s = lua_newuserdatauv(L, sizeof *s + (size_t)n * sizeof *s->branches, 1);
   s->task = t;
   s->chosen = NULL;
   s->nentered = 0;
@@ -249,6 +258,28 @@ static struct aq_select *push_select(lua_State *L, struct aq_task *t) {
   return s;
 }
 
+/* No memory for the deadline: no branch waits any more. */
+static int give_back(lua_State *L, struct aq_select *s) {
+  leave_all(s);
+  forget_others(L, s);
+  return luaL_error(L, "not enough memory");
+}
+
+/*
+** Lets the task wait for the election, unless there was one while the branches entered. They may
+** have run any code: the room for the deadline is made only now.
+*/
+static bool enter_task(struct aq_select *s, struct aq_task *t, uint64_t timeout_ns) {
+  t->waiter.thing = s;
+  if (s->chosen != NULL) {
+    aq_waiter_ready(&t->waiter, s->chosen->waiter.status);
+    return true;
+  }
+  if (aq_agenda_reserve(t->waiter.agenda) != AQ_OK) return false;
+  aq_waiter_enter(&t->waiter, NULL, leave, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  return true;
+}
+
 /* internal.select(list, timeout): index, value or nil, error; or 0 when the time is up */
 static int select_branches(lua_State *L) {
   struct aq_task *t = aq_task_running(L, aq_runtime(L));
@@ -262,8 +293,7 @@ static int select_branches(lua_State *L) {
     if (timeout_ns == 0) break;
     aq_task_check_wait(L, t);
     if (!enter_all(L, s)) continue;
-    t->waiter.thing = s;
-    aq_waiter_enter(&t->waiter, NULL, leave, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+    if (!enter_task(s, t, timeout_ns)) return give_back(L, s);
     return aq_task_wait(L, t, &SELECT);
   }
   lua_pushinteger(L, 0);

@@ -171,7 +171,7 @@ static bool is_held(const struct semaphore *s) {
 
 static bool may_release(const struct semaphore *s) {
   if (s->kind == LOCK) return is_held(s);
-  return s->kind == SEMAPHORE || s->semaphore.value < s->bound;
+  return (s->kind == SEMAPHORE && s->semaphore.value < INT64_MAX) || s->semaphore.value < s->bound;
 }
 
 static int semaphore_release(lua_State *L) {

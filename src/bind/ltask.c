@@ -69,7 +69,13 @@ static int task_cancel(lua_State *L) {
 }
 
 static int task_uncancel(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)aq_task_uncancel(aq_check_task(L, 1)));
+  uint32_t left = aq_task_uncancel(aq_check_task(L, 1));
+  lua_settop(L, 1);
+  if (left == 0) {
+    lua_pushnil(L);
+    set_message(L);
+  }
+  lua_pushinteger(L, (lua_Integer)left);
   return 1;
 }
 
@@ -140,6 +146,12 @@ static int end_task(lua_State *L) {
   return 0;
 }
 
+/* internal: raises if the running task cannot wait here */
+static int check_wait(lua_State *L) {
+  aq_task_check_wait(L, aq_task_running(L, aq_runtime(L)));
+  return 0;
+}
+
 /* internal: ends the suspended task by force */
 static int close_task(lua_State *L) {
   struct aq_task *t = aq_check_task(L, 1);
@@ -204,7 +216,7 @@ void aq_open_task(lua_State *L) {
                                        {"current_task", current_task},
                                        {"on_error", on_error},
                                        {NULL, NULL}};
-  static const luaL_Reg INTERNAL[] = {{"report_error", report_error},
+  static const luaL_Reg INTERNAL[] = {{"report_error", report_error}, {"check_wait", check_wait},
                                       {"raise_from", raise_from},
                                       {"raise_cancel", raise_cancel},
                                       {"create_task", create_task},

@@ -29,6 +29,7 @@ static int aq_sleep(lua_State *L) {
 }
 
 static int aq_now(lua_State *L) {
+  if (aq_runtime(L)->loop == NULL) return luaL_error(L, "now: the state is being closed");
   lua_pushnumber(L, (lua_Number)aq_loop_now(aq_runtime(L)->loop) / 1e9);
   return 1;
 }
@@ -93,7 +94,7 @@ static int others_are_ready(lua_State *L) {
 }
 
 void aq_open_time(lua_State *L) {
-  static const luaL_Reg SHIELD_META[] = {{"__close", shield_close}, {NULL, NULL}};
+  static const luaL_Reg SHIELD_META[] = {{"__close", shield_close}, {"__gc", shield_close}, {NULL, NULL}};
   static const luaL_Reg NONE[] = {{NULL, NULL}};
   static const luaL_Reg FUNCTIONS[] = {{"sleep", aq_sleep}, {"now", aq_now}, {NULL, NULL}};
   static const luaL_Reg INTERNAL[] = {{"use_virtual_clock", use_virtual_clock},

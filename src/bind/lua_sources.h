@@ -1,6 +1,6 @@
 /*
- * The Lua half of the library, compiled in as source text: every file under lua/aqlua except
- * meta.lua (types for editors). tools/embed.sh writes the table at build time, which is why there
+ * The Lua half of the library, compiled in as source text: every file under lua/aqlua. Of meta.lua
+ * (types for editors) the prompt's help reads the comments. tools/embed.sh writes the table at build time, which is why there
  * is no lua_sources.c beside this header.
  */
 #ifndef AQ_LUA_SOURCES_H

@@ -61,11 +61,9 @@ void aq_queue_forget_put(lua_State *L, struct aq_queue_object *qo) {
 /* Stack: the queue, the value, the key. Returns what is wrong, or nothing. */
 static int find_place_protected(lua_State *L) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
-  const char *problem = aq_items_find_place(L, &qo->items, &qo->queue.order);
-  if (problem == NULL && aq_queue_reserve(&qo->queue) != AQ_OK) problem = "not enough memory";
-  if (problem == NULL) return 0;
-  lua_pushstring(L, problem);
-  return 1;
+  find_place(L, qo);
+  if (aq_queue_reserve(&qo->queue) != AQ_OK) return luaL_error(L, "not enough memory");
+  return 0;
 }
 
 /* A woken put of a priority queue has its place still to be found. If that fails, the error is left
@@ -73,14 +71,7 @@ static int find_place_protected(lua_State *L) {
 static bool place_fails(lua_State *L) {
   lua_pushcfunction(L, find_place_protected);
   for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
-  if (lua_pcall(L, 3, 1, 0) != LUA_OK) return true;
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    return false;
-  }
-  luaL_where(L, 1);
-  lua_pushfstring(L, "%sput: %s", lua_tostring(L, -1), lua_tostring(L, -2));
-  return true;
+  return lua_pcall(L, 3, 0, 0) != LUA_OK;
 }
 
 enum aq_status aq_queue_finish_put(lua_State *L, struct aq_queue_object *qo, struct aq_waiter *w,

@@ -78,9 +78,12 @@ struct aq_runtime *aq_runtime_open(lua_State *L) {
   make_tables(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, rt);
+  return rt;
+}
+
+void aq_runtime_publish(lua_State *L, struct aq_runtime *rt) {
   lua_pushlightuserdata(L, rt);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &RUNTIME_KEY);
-  return rt;
 }
 
 struct aq_runtime *aq_runtime_of(lua_State *L) {

@@ -85,7 +85,10 @@ struct aq_runtime {
 /* Makes the runtime of this state and leaves its userdata on the stack. [-0, +1, m] */
 struct aq_runtime *aq_runtime_open(lua_State *L);
 
-/* The runtime of this state, or NULL before aq_runtime_open. [-0, +0, -] */
+/* Makes it the runtime that aq_runtime_of finds: last, when all is open. [-0, +0, m] */
+void aq_runtime_publish(lua_State *L, struct aq_runtime *rt);
+
+/* The runtime of this state, or NULL before aq_runtime_publish. [-0, +0, -] */
 struct aq_runtime *aq_runtime_of(lua_State *L);
 
 /* The runtime, from inside a C function of the library. */

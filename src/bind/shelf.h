@@ -33,7 +33,7 @@ void aq_shelf_grow(lua_State *L, struct aq_shelf *s, uint32_t n, int owner, int 
 */
 static inline void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, uint32_t n, int owner,
                                     int uv) {
-  if (s->nfree < n) aq_shelf_grow(L, s, n, owner, uv);
+  while (s->nfree < n) aq_shelf_grow(L, s, n, owner, uv);
 }
 
 /* Puts the value at `value` into the table at `table`; a slot must be free. [-0, +0, -] */

@@ -124,6 +124,7 @@ static lua_State *push_resting(lua_State *L, struct aq_runtime *rt) {
   while (co == NULL && rt->nidle > 0) { /* the collector may have taken some */
     lua_rawgeti(L, -1, rt->nidle);
     co = lua_tothread(L, -1);
+    if (co != NULL && lua_status(co) != LUA_YIELD) co = NULL; /* somebody closed it */
     lua_pushnil(L);
     lua_rawseti(L, -3, rt->nidle--);
     if (co == NULL) lua_pop(L, 1);
@@ -162,6 +163,7 @@ static void load(lua_State *L, struct aq_task *t, int first) {
 struct aq_task *aq_task_new(lua_State *L, int nargs) {
   struct aq_runtime *rt = aq_runtime(L);
   int first = lua_gettop(L) - nargs;
+  if (rt->loop == NULL) luaL_error(L, "create_task: the state is being closed");
   if (nargs > 8) luaL_checkstack(L, 8, "too many arguments");
   struct aq_task *t = lua_newuserdatauv(L, sizeof *t, 2);
   init_task(t, rt);
@@ -253,6 +255,7 @@ static int watch_failure(lua_State *L) {
 /* The coroutine itself died: out of memory at a bad moment, or closed by someone else. */
 static void end_dead(lua_State *L, struct aq_task *t) {
   lua_xmove(t->co, L, 1);
+  if (t->wait != NULL && !t->is_finishing && t->wait->give_up != NULL) t->wait->give_up(L, t);
   lua_resetthread(t->co);
   lua_pushcfunction(L, watch_failure);
   aq_task_push(L, t);
@@ -269,7 +272,13 @@ static void give_up(lua_State *L, struct aq_task *t) {
 
 void aq_task_close(lua_State *L, struct aq_task *t) {
   give_up(L, t);
-  lua_resetthread(t->co);
+  if (t->future.rt->foreground == t) t->future.rt->foreground = NULL;
+  if (lua_resetthread(t->co) != LUA_OK) { /* a <close> variable failed */
+    aq_task_push(L, t);
+    lua_xmove(t->co, L, 1);
+    lua_pushnil(L);
+    aq_unhandled_now(L, t->future.rt);
+  }
   lua_settop(t->co, 0);
   aq_task_push_cancelled(L, t);
   end_from_outside(L, t, AQ_ENDED_CANCELLED);
@@ -290,6 +299,7 @@ static int resume_refused(struct aq_runtime *rt, struct aq_task *t, int nresults
     lua_pop(t->co, nresults);
     lua_sethook(t->co, refuse_yield, LUA_MASKCOUNT, 1);
     status = lua_resume(t->co, rt->L, 0, &nresults);
+    if (lua_gethook(t->co) == refuse_yield) lua_sethook(t->co, NULL, 0, 0);
   }
   return status;
 }
@@ -301,6 +311,7 @@ static void end_step(struct aq_runtime *rt, struct aq_task *t, int status, int n
   rt->current = NULL;
   aq_interrupt_follow(rt);
   if (t->has_ended) {
+    if (rt->foreground == t) rt->foreground = NULL;
     t->co = NULL;
     aq_future_settle(&t->future, t->future.state);
   } else if (status != LUA_YIELD) {

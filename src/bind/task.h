@@ -70,6 +70,7 @@ struct aq_task {
   bool was_delivered : 1;      /* one of the cancels outstanding has been */
   bool has_started : 1;        /* the first step was taken */
   bool is_suspended : 1;       /* in aq_task_wait (else a yield was not ours) */
+  bool is_finishing : 1;       /* the wait is over and its finish has been called */
   bool has_ended : 1;          /* the body is over, its outcome stored */
   bool is_ending : 1;          /* the program is over: its patience with this task is bounded */
   bool is_stubborn : 1;        /* ... and has been used up */
@@ -119,6 +120,9 @@ int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
 /* The same for awaiting `f`, which the waiter has entered: a cancel that the task has not seen yet
 ** is passed on to `f` instead (T4). */
 int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f, const struct aq_wait *wait);
+
+/* Suspends the task for good: it is closed at the end of this step. */
+int aq_task_leave(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
 
 /* Delivers the cancel outstanding to what `t` awaits. [-0, +0, -] */
 void aq_task_pass_on(lua_State *L, struct aq_task *t);

@@ -18,7 +18,8 @@ static int sentinel_gc(lua_State *L) {
   if (f == NULL || f->is_retrieved) return 0;
   aq_runtime_push_uv(L, f->rt, AQ_UV_REPORTS);
   lua_insert(L, -2);
-  lua_rawseti(L, -2, ++f->rt->nreports);
+  lua_rawseti(L, -2, f->rt->nreports + 1);
+  f->rt->nreports++;
   return 0;
 }
 
@@ -121,8 +122,7 @@ static void report_task(lua_State *L, struct aq_runtime *rt) {
 }
 
 void aq_unhandled_report(lua_State *L, struct aq_runtime *rt) {
-  uint32_t n = rt->nreports;
-  for (uint32_t i = 1; i <= n; i++) {
+  for (uint32_t i = 1; i <= rt->nreports; i++) {
     aq_runtime_push_uv(L, rt, AQ_UV_REPORTS);
     lua_rawgeti(L, -1, i);
     lua_pushnil(L);
@@ -130,7 +130,7 @@ void aq_unhandled_report(lua_State *L, struct aq_runtime *rt) {
     lua_remove(L, -2);
     report_task(L, rt);
   }
-  if (rt->nreports == n) rt->nreports = 0;
+  rt->nreports = 0;
 }
 
 /* Reports the failures up to number `last`. */

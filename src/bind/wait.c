@@ -97,14 +97,22 @@ void aq_task_check_wait(lua_State *L, struct aq_task *t) {
   if (aq_agenda_reserve(t->waiter.agenda) != AQ_OK) luaL_error(L, "not enough memory");
 }
 
-/* Goes on after a wait. Whoever else resumes the coroutine finds it waiting as before. */
+/*
+** Goes on after a wait. Whoever else resumes the coroutine, even when the task is no more, finds it
+** waiting as before: `ctx` says whose wait it is, by number, and how high the stack was.
+*/
+enum { TOP_BITS = 20 };
+
 static int wait_end(lua_State *L, int status, lua_KContext ctx) {
-  struct aq_task *t = (struct aq_task *)ctx;
+  struct aq_runtime *rt = aq_runtime(L);
+  struct aq_task *t = rt->current;
   (void)status;
-  if (t->future.rt->current != t) {
-    t->future.rt->met_stranger = true;
+  if (t == NULL || t->id != (uint64_t)ctx >> TOP_BITS) {
+    rt->met_stranger = true;
+    lua_settop(L, (int)((uint64_t)ctx & ((1u << TOP_BITS) - 1)));
     return lua_yieldk(L, 0, ctx, wait_end);
   }
+  t->is_finishing = true;
   bool cancelled = t->must_cancel;
   if (cancelled) t->was_delivered = true;
   t->must_cancel = false;
@@ -112,12 +120,18 @@ static int wait_end(lua_State *L, int status, lua_KContext ctx) {
   return t->wait->finish(L, t, cancelled);
 }
 
-static int suspend(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+/* The context of a wait: whose it is, and how high the stack is. */
+static lua_KContext context(lua_State *L, const struct aq_task *t) {
+  return (lua_KContext)(t->id << TOP_BITS | (uint64_t)lua_gettop(L));
+}
+
+static int suspend(lua_State *L, struct aq_task *t, const struct aq_wait *wait, lua_KFunction k) {
   t->wait = wait;
   t->nat_once = 0;
   t->is_suspended = true;
+  t->is_finishing = false;
   t->since_ns = t->future.rt->loop->agenda.now_ns;
-  return lua_yieldk(L, 0, (lua_KContext)t, wait_end);
+  return lua_yieldk(L, 0, context(L, t), k);
 }
 
 /* A cancelled task may not wait: it leaves what it has just entered. */
@@ -131,7 +145,19 @@ static void interrupt(struct aq_task *t) {
 int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
   t->innermost = L;
   if (t->requests > 0) interrupt(t);
-  return suspend(L, t, wait);
+  return suspend(L, t, wait, wait_end);
+}
+
+/* Somebody resumed a task that has left. */
+static int left_for_good(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return lua_yieldk(L, 0, ctx, left_for_good);
+}
+
+int aq_task_leave(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+  t->innermost = L;
+  t->is_stubborn = true;
+  return suspend(L, t, wait, left_for_good);
 }
 
 int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f,
@@ -140,7 +166,7 @@ int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f,
   if (t->was_delivered) return aq_task_wait(L, t, wait);
   t->awaiting = f;
   if (t->must_cancel) aq_task_pass_on(L, t);
-  return suspend(L, t, wait);
+  return suspend(L, t, wait, wait_end);
 }
 
 int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status) {
