@@ -1,4 +1,4 @@
--- aq.patch: lets waits pass through the user's coroutines and through require.
+-- require, after aq.patch: the body of a module may wait.
 
 local aq, internal = ...
 
@@ -61,31 +61,25 @@ local function load_as(task, name, loader, extra)
   return load_module(name, loader, extra)
 end
 
--- require, with a module body that may wait. The same results and messages as the stock function.
-local function require_module(...)
+-- Called by the require that aq.patch puts in place, for a module that is not loaded. The same results
+-- and messages as the stock function's; errors are located at the caller of that require.
+function internal.require(...)
   local name = ...
   if type(name) ~= "string" and type(name) ~= "number" then
     local got = select("#", ...) == 0 and "no value" or type(name)
-    error(("bad argument #1 to 'require' (string expected, got %s)"):format(got), 2)
+    error(("bad argument #1 to 'require' (string expected, got %s)"):format(got), 3)
   end
   name = tostring(name)
   local task = aq.current_task()
   while not package.loaded[name] and loading[name] do
     if not task or needs(name, task) then
-      error(("module '%s' is being loaded already: it requires itself"):format(name), 2)
+      error(("module '%s' is being loaded already: it requires itself"):format(name), 3)
     end
     await_load(task, name)
   end
   if package.loaded[name] then return package.loaded[name] end
   local loader, extra = find_loader(name)
-  if not loader then error(extra, 2) end
+  if not loader then error(extra, 3) end
   if not task then return load_module(name, loader, extra) end
   return load_as(task, name, loader, extra)
-end
-
--- Done by `aqlua` in its own state. Under stock Lua it is the program's choice, since it replaces
--- global functions: coroutine.resume, wrap, yield, close and require.
-function aq.patch()
-  internal.patch_coroutine()
-  _G.require = require_module
 end

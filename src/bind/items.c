@@ -155,8 +155,9 @@ bool aq_items_try_key(lua_State *L) {
 
 void aq_items_push_key(lua_State *L) {
   if (aq_items_try_key(L)) return;
-  luaL_argerror(L, 2, "number, string, value with __lt, or table with one of these at [1] expected "
-                      "(and no NaN)");
+  luaL_argerror(L, 2,
+                "number, string, value with __lt, or table with one of these at [1] expected "
+                "(and no NaN)");
 }
 
 struct search {

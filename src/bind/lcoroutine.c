@@ -225,27 +225,58 @@ static int co_close(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* internal: replaces the functions of the coroutine library. [-0, +0, m] */
-static int patch_coroutine(lua_State *L) {
+/* Replaces the functions of the coroutine library. The stack is left as it was. [-0, +0, m] */
+static void patch_coroutine(lua_State *L) {
   static const luaL_Reg REPLACED[] = {
     {"resume", co_resume}, {"wrap", co_wrap}, {"yield", co_yield }, {NULL, NULL}};
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (lua_getfield(L, 2, LUA_COLIBNAME) != LUA_TTABLE) return 0;
+  if (lua_getfield(L, 2, LUA_COLIBNAME) != LUA_TTABLE) return;
   lua_remove(L, 2);
   lua_getfield(L, 2, "close");
-  if (lua_tocfunction(L, -1) == co_close) return 0; /* done already */
+  if (lua_tocfunction(L, -1) == co_close) return; /* done already */
   lua_pop(L, 1);
   aq_setfuncs(L, REPLACED);
   lua_pushvalue(L, 1);
   lua_getfield(L, 2, "close");
   lua_pushcclosure(L, co_close, 2);
   lua_setfield(L, 2, "close");
+}
+
+static int require_finish(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  return lua_gettop(L);
+}
+
+/* require: of what is loaded, at once; else by the Lua layer, where a module's body may wait. */
+static int co_require(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+    if (lua_toboolean(L, -1)) return 1;
+    lua_pop(L, 2);
+  }
+  int nargs = lua_gettop(L);
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_INTERNAL);
+  lua_getfield(L, -1, "require");
+  lua_remove(L, -2);
+  lua_insert(L, 1);
+  lua_callk(L, nargs, LUA_MULTRET, 0, require_finish);
+  return require_finish(L, LUA_OK, 0);
+}
+
+/* aq.patch(): replaces resume, wrap, yield and close of coroutines, and require. */
+static int patch(lua_State *L) {
+  patch_coroutine(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, co_require, 1);
+  lua_setglobal(L, "require");
   return 0;
 }
 
 void aq_open_coroutine(lua_State *L) {
-  static const luaL_Reg INTERNAL[] = {{"patch_coroutine", patch_coroutine}, {NULL, NULL}};
-  aq_set_internal(L, INTERNAL);
+  static const luaL_Reg FUNCTIONS[] = {{"patch", patch}, {NULL, NULL}};
+  aq_setfuncs(L, FUNCTIONS);
 }

@@ -1,5 +1,5 @@
 /*
-** lib.c - opens each leaf and the Lua layer; nothing else.
+** lib.c - opens each leaf, and the Lua layer when it is needed; nothing else.
 */
 #include <string.h>
 
@@ -12,6 +12,8 @@
 
 int aq_version(void) { return AQ_VERSION_NUM; }
 
+static void make_lazy(lua_State *L, int runtime);
+
 void aq_push_class(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta) {
   int runtime = lua_gettop(L) - 1;
   lua_newtable(L);
@@ -22,6 +24,7 @@ void aq_push_class(lua_State *L, const char *name, const luaL_Reg *methods, cons
   lua_newtable(L);
   lua_pushvalue(L, runtime);
   luaL_setfuncs(L, methods, 1);
+  make_lazy(L, runtime);
   lua_setfield(L, -2, "__index");
 }
 
@@ -61,7 +64,7 @@ static int call(lua_State *L) {
   return lua_error(L);
 }
 
-/* The Lua files that make up the module, in the order they are run. The rest can be required. */
+/* The Lua files that belong to the module, in the order they are run. The rest can be required. */
 static const char *const LAYER[] = {"aqlua.tasks", "aqlua.gather", "aqlua.wait_for",  "aqlua.run",
                                     "aqlua.guard", "aqlua.bridge", "aqlua.patch",     "aqlua.wait",
                                     "aqlua.group", "aqlua.map",    "aqlua.condition", "aqlua.bulk",
@@ -95,21 +98,61 @@ static bool is_in_layer(const char *name) {
   return false;
 }
 
-/* Stack: runtime, module. */
-static void open_layer(lua_State *L) {
-  int module = lua_gettop(L);
-  lua_getiuservalue(L, module - 1, AQ_UV_INTERNAL);
+/* ---- the Lua layer, loaded when it is first needed ------------------------------------------- */
+
+/*
+** Most programs start without it, so that starting is quick: the module table, the internals and
+** the classes' methods have a metatable that loads the layer when a name is not found.
+*/
+static void load_layer(lua_State *L, struct aq_runtime *rt) {
+  int top = lua_gettop(L);
+  aq_runtime_push_uv(L, rt, AQ_UV_MODULE);
+  aq_runtime_push_uv(L, rt, AQ_UV_INTERNAL);
+  rt->has_layer = true; /* what it looks for itself is there, or not at all */
   for (size_t i = 0; i < sizeof LAYER / sizeof *LAYER; i++) {
     load_source(L, find_source(L, LAYER[i]));
-    lua_pushvalue(L, module);
-    lua_pushvalue(L, module + 1);
+    lua_pushvalue(L, top + 1);
+    lua_pushvalue(L, top + 2);
     lua_call(L, 2, 0);
   }
+  lua_settop(L, top);
+}
+
+/* __index: a name that is not there (yet). Upvalue: the runtime. */
+static int lazy_index(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime(L);
+  if (!rt->has_layer) load_layer(L, rt);
+  lua_settop(L, 2);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+/* __pairs: all names. Upvalue: the runtime. */
+static int lazy_pairs(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime(L);
+  if (!rt->has_layer) load_layer(L, rt);
+  lua_getglobal(L, "next");
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* Gives the table on top the metatable that loads the layer. The runtime is at `runtime`. */
+static void make_lazy(lua_State *L, int runtime) {
+  static const luaL_Reg META[] = {{"__index", lazy_index}, {"__pairs", lazy_pairs}, {NULL, NULL}};
+  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, runtime);
+  luaL_setfuncs(L, META, 1);
+  lua_setmetatable(L, -2);
+}
+
+/* The modules beside aqlua itself. Stack: runtime, module. */
+static void preload_modules(lua_State *L) {
+  int module = lua_gettop(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   for (const struct aq_lua_source *s = aq_lua_sources; s->name != NULL; s++) {
     if (is_in_layer(s->name)) continue;
     lua_pushvalue(L, module);
-    lua_pushvalue(L, module + 1);
+    lua_getiuservalue(L, module - 1, AQ_UV_INTERNAL);
     lua_pushstring(L, s->name);
     lua_pushcclosure(L, load_module, 3);
     lua_setfield(L, -2, s->name);
@@ -150,7 +193,11 @@ int luaopen_aqlua(lua_State *L) {
   lua_pushvalue(L, 1);
   aq_task_open(L, rt);
   lua_pop(L, 1);
-  open_layer(L);
+  preload_modules(L);
+  make_lazy(L, 1);
+  lua_getiuservalue(L, 1, AQ_UV_INTERNAL);
+  make_lazy(L, 1);
+  lua_pop(L, 1);
   aq_runtime_publish(L, rt);
   return 1;
 }

@@ -216,7 +216,8 @@ void aq_open_task(lua_State *L) {
                                        {"current_task", current_task},
                                        {"on_error", on_error},
                                        {NULL, NULL}};
-  static const luaL_Reg INTERNAL[] = {{"report_error", report_error}, {"check_wait", check_wait},
+  static const luaL_Reg INTERNAL[] = {{"report_error", report_error},
+                                      {"check_wait", check_wait},
                                       {"raise_from", raise_from},
                                       {"raise_cancel", raise_cancel},
                                       {"create_task", create_task},

@@ -94,7 +94,8 @@ static int others_are_ready(lua_State *L) {
 }
 
 void aq_open_time(lua_State *L) {
-  static const luaL_Reg SHIELD_META[] = {{"__close", shield_close}, {"__gc", shield_close}, {NULL, NULL}};
+  static const luaL_Reg SHIELD_META[] = {
+    {"__close", shield_close}, {"__gc", shield_close}, {NULL, NULL}};
   static const luaL_Reg NONE[] = {{NULL, NULL}};
   static const luaL_Reg FUNCTIONS[] = {{"sleep", aq_sleep}, {"now", aq_now}, {NULL, NULL}};
   static const luaL_Reg INTERNAL[] = {{"use_virtual_clock", use_virtual_clock},

@@ -77,6 +77,7 @@ struct aq_runtime {
   volatile sig_atomic_t wants;    /* a signal handler has asked for something */
   bool is_debug;                  /* steps are watched (watch.h) */
   bool reports_early;             /* errors nobody retrieved: in the next turn (T12) */
+  bool has_layer;                 /* the Lua layer is loaded */
   bool met_stranger;              /* somebody but the scheduler resumed a coroutine that waits */
   bool is_running;                /* aq_call is under way */
   bool is_stopping;               /* aq_stop was called: leave aq_call */
