@@ -1,7 +1,7 @@
 -- Random programs on the library and on the model (spec/model): the logs must be the same.
 --
 -- AQLUA_SEED=n      the first seed; seeds n, n+1, ... are used (default 1)
--- AQLUA_PROGRAMS=n  how many programs of each generator (default 1000)
+-- AQLUA_PROGRAMS=n  how many programs of each generator (default 700)
 -- One failing program again: AQLUA_SEED=<its seed> AQLUA_PROGRAMS=1.
 
 local model = require "spec.model.model"
@@ -9,10 +9,11 @@ local program = require "spec.model.program"
 local generate = require "spec.model.generate"
 local compare = require "spec.model.compare"
 
+local helper = require "spec.helper"
 local have_library, aq = pcall(require, "aqlua")
 
 local SEED = tonumber(os.getenv "AQLUA_SEED") or 1
-local PROGRAMS = tonumber(os.getenv "AQLUA_PROGRAMS") or 1000
+local PROGRAMS = tonumber(os.getenv "AQLUA_PROGRAMS") or 700
 
 -- The first program of a generator on which two implementations differ, told at length; or nil.
 local function first_difference(name, api)
@@ -26,13 +27,16 @@ local function first_difference(name, api)
   end
 end
 
--- All programs of a generator run under one virtual clock, as one main task.
+-- All programs of a generator run under one virtual clock, as one main task. Reports are part of
+-- the logs.
 local function differences_under_virtual_clock(name)
   local difference
-  aq.run(function()
-    local clock <close> = require("aqlua.testing").clock()
-    difference = first_difference(name, aq)
-    return clock ~= nil
+  helper.reports_of(function()
+    aq.run(function()
+      local clock <close> = require("aqlua.testing").clock()
+      difference = first_difference(name, aq)
+      return clock ~= nil
+    end)
   end)
   return difference
 end

@@ -365,7 +365,7 @@ describe("as_completed", function()
   it("refuses bad arguments, and starts nothing", function()
     local started = 0
     local function fn() started = started + 1 end
-    assert.matches("list is empty", error_of(aq.as_completed, {}), 1, true)
+    for _ in aq.as_completed {} do started = started + 1 end -- nothing is no mistake (G5)
     assert.matches("list expected", error_of(aq.as_completed, 5), 1, true)
     local err = error_of(function() aq.as_completed { fn, 5 } end)
     assert.matches("^spec/wait_spec.lua:%d+: .*Task, Future or function expected", err)

@@ -31,10 +31,12 @@ Condition.guard = internal.make_guard(function(value)
   return getmetatable(value) == Condition
 end, "Condition")
 
+-- Notifies up to n of those that wait; not one whose wait is over, by a cancel or its time, and who
+-- has only to find out.
 local function wake(condition, n)
   for _, waiter in ipairs(condition.waiters) do
     if n == 0 then return end
-    if not waiter:done() then
+    if not waiter:done() and internal.is_awaited(waiter) then
       waiter:set_result()
       n = n - 1
     end
@@ -133,7 +135,15 @@ local function wait_unless(barrier, predicate, ...)
   end
 end
 
-local function leave(barrier)
+-- The lowest index that nobody present has.
+local function free_index(barrier)
+  local index = 0
+  while barrier.present[index] do index = index + 1 end
+  return index
+end
+
+local function leave(barrier, index)
+  barrier.present[index] = nil
   barrier.count = barrier.count - 1
   if barrier.count > 0 then return end
   if barrier.state ~= "broken" then barrier.state = "filling" end
@@ -147,9 +157,10 @@ function Barrier:wait()
   wait_unless(self, function()
     return self.state ~= "draining" and self.state ~= "resetting"
   end, "broken")
-  local index = self.count
-  self.count = index + 1
-  local leaving <close> = internal.on_close(function() leave(self) end) -- luacheck: ignore
+  local index = free_index(self)
+  self.present[index] = true
+  self.count = self.count + 1
+  local leaving <close> = internal.on_close(function() leave(self, index) end) -- luacheck: ignore
   if self.count == self.size then
     self.state = "draining"
     self.condition:notify_all()
@@ -199,5 +210,6 @@ function aq.Barrier(parties)
     error("bad argument #1 to 'Barrier' (positive integer expected)", 2)
   end
   return setmetatable(
-    { condition = aq.Condition(), state = "filling", count = 0, size = parties }, Barrier)
+    { condition = aq.Condition(), state = "filling", present = {}, count = 0, size = parties },
+    Barrier)
 end

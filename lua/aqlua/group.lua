@@ -126,7 +126,10 @@ function Group:__close(err)
   internal.leave(self.scope)
   report_others(self)
   local first = self.failures[1]
-  if first then internal.raise_from(first.task, first.err) end
+  if first then
+    internal.rearm_cancel()
+    internal.raise_from(first.task, first.err)
+  end
   if cancel ~= nil then error(cancel, 0) end
 end
 

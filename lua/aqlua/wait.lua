@@ -8,8 +8,8 @@ local RETURN_WHEN = { ALL_COMPLETED = true, FIRST_COMPLETED = true, FIRST_EXCEPT
 local function distinct_futures(list, fname)
   if type(list) ~= "table" then
     error(("bad argument #1 to '%s' (list expected, got %s)"):format(fname, type(list)), 3)
-  elseif #list == 0 then
-    error(("bad argument #1 to '%s' (list is empty)"):format(fname), 3)
+  elseif #list == 0 and fname == "wait" then
+    error("bad argument #1 to 'wait' (list is empty)", 3)
   end
   internal.check_awaitables(list, #list, fname, 3)
   local futures, known = {}, {}

@@ -98,10 +98,8 @@ local function may_block_for_ever(prog)
   local function walk(ops, shielded)
     for _, op in ipairs(ops) do
       local inside = shielded or op[1] == "shield"
-      local waits = program.OPS[op[1]] and program.OPS[op[1]].waits
-      if shielded and waits and op[1] ~= "sleep" and op[1] ~= "shield" and not op.timeout then
-        return true
-      end
+      local spec = program.OPS[op[1]]
+      if shielded and spec and spec.waits and not spec.ends and not op.timeout then return true end
       for _, field in ipairs {"body", "handler", "cleanup"} do
         if op[field] and walk(op[field], inside) then return true end
       end

@@ -3,13 +3,17 @@
 -- It is built the way asyncio is: a ready list of callbacks run in snapshots, futures whose
 -- callbacks go on that list, tasks as coroutines that wait for one future at a time. Two rules are
 -- ours: a wake is a ticket (Q13), and a delivered cancel is raised again at every later suspension
--- (T13). Simple before fast: waiters are kept in plain lists and counted by looking. Time is
--- virtual and jumps when nothing is ready.
+-- (T13). Smaller differences say so where they are. Simple before fast: waiters are kept in plain
+-- lists and counted by looking. Time is virtual and jumps when nothing is ready.
+--
+-- The loop, tasks, gather, wait_for, queues, locks and events are here; what is made of them is in
+-- scopes.lua (groups, wait, as_completed), meetings.lua (conditions, barriers) and choice.lua
+-- (select).
 
 local M = {}
 
 -- `noted` counts where our two rules gave another answer than asyncio's. A program that leaves both
--- at 0 must do exactly what it does there.
+-- at 0, and meets none of the smaller differences, must do exactly what it does there.
 M.noted = {tickets = 0, level = 0}
 
 -- asyncio's Lock looks at the head of its waiters only: if that one was cancelled in the same turn,
@@ -30,12 +34,17 @@ Kind.__eq = function(a, b) return a.name == b.name end
 Kind.__tostring = function(e) return e.name .. ": " .. e.message end
 
 for _, name in ipairs {"CancelledError", "TimeoutError", "QueueEmpty", "QueueFull", "QueueShutDown",
-                       "InvalidStateError", "DeadlockError"} do
+                       "InvalidStateError", "BrokenBarrierError", "DeadlockError"} do
   M[name] = setmetatable({name = name, message = name}, Kind)
 end
 
 local function misuse(text)
   error("misuse: " .. text, 3)
+end
+
+-- The same error, telling how many of a list of items are stored.
+local function with_stored(err, n)
+  return setmetatable({name = err.name, message = err.message, stored = n}, Kind)
 end
 
 ---------------------------------------------------------------------------------------------------
@@ -103,13 +112,27 @@ local function new_future(class)
   return setmetatable({state = "pending", callbacks = {}}, class or Future)
 end
 
+local settle_waiter
+
+-- Among the callbacks may be the branch of a select: it is woken in its place in the order.
 local function settle(f, state, ...)
   f.state, f.values = state, table.pack(...)
   local callbacks = f.callbacks
   f.callbacks = {}
   for _, fn in ipairs(callbacks) do
-    call_soon(function() fn(f) end)
+    if type(fn) == "function" then
+      call_soon(function() fn(f) end)
+    elseif not fn:done() then
+      settle_waiter(fn)
+    end
   end
+end
+
+-- A branch of a select is a waiter that stands for the whole: when one is woken, all are.
+function settle_waiter(w)
+  if not w.whole then return settle(w, "result") end
+  w.whole.winner = w
+  settle(w.whole, "result")
 end
 
 -- What a finished future hands to the one who asks.
@@ -183,8 +206,58 @@ end
 local Task = setmetatable({}, {__index = Future})
 Task.__index = Task
 
+-- A cancel is asked for at a depth of shields, and does not reach into a deeper one: task:cancel()
+-- at 0, the deadline of a block at the depth of the block. For each depth: how many are
+-- outstanding; is one on its way; has one been delivered.
+local function cancels_at(t, depth)
+  local c = t.cancels[depth]
+  if not c then
+    c = {count = 0, due = false, delivered = false}
+    t.cancels[depth] = c
+  end
+  return c
+end
+
+local function any_in_reach(t, what)
+  for depth, c in pairs(t.cancels) do
+    if depth >= t.shielded and c[what] then return true end
+  end
+  return false
+end
+
+-- How many cancels are outstanding that reach the task where it is.
+local function in_reach(t)
+  local n = 0
+  for depth, c in pairs(t.cancels) do
+    if depth >= t.shielded then n = n + c.count end
+  end
+  return n
+end
+
+local function must_cancel(t)
+  return any_in_reach(t, "due")
+end
+
+local function delivered(t)
+  for depth, c in pairs(t.cancels) do
+    if depth >= t.shielded and c.due then c.due, c.delivered = false, true end
+  end
+end
+
+-- Of those asked for at a depth or, if they have all been taken back by hand, the innermost one.
+local function take_back(t, depth)
+  local c = cancels_at(t, depth)
+  if c.count == 0 then
+    for at, other in pairs(t.cancels) do
+      if other.count > 0 and (c.count == 0 or at > depth) then c, depth = other, at end
+    end
+  end
+  if c.count > 0 then c.count = c.count - 1 end
+  if c.count == 0 then c.due, c.delivered = false, false end
+end
+
 local function finish(t, ok, ...)
-  if ok and t.must_cancel then
+  if ok and must_cancel(t) then
     settle(t, "cancelled")                         -- T4: cancelled just before its end
   elseif ok then
     settle(t, "result", ...)
@@ -197,10 +270,23 @@ local function finish(t, ok, ...)
   end
 end
 
+-- The last of those that reach it is taken back and asked for again: it is on its way once more.
+local function arm_again(t)
+  local deepest
+  for depth, c in pairs(t.cancels) do
+    if depth >= t.shielded and c.count > 0 then deepest = math.max(deepest or 0, depth) end
+  end
+  if not deepest then return end
+  take_back(t, deepest)
+  local c = cancels_at(t, deepest)
+  c.count, c.due = c.count + 1, true
+end
+
 -- Runs a task until it suspends or ends. `err` is to be raised in it, at the wait it is in.
 local function step(t, err)
-  if t.must_cancel and t.shielded == 0 then
-    err, t.must_cancel, t.delivered = M.CancelledError, false, true
+  if must_cancel(t) then
+    err = M.CancelledError
+    delivered(t)
   end
   t.waiting, t.interrupt = nil, nil
   if not t.started and err then
@@ -216,7 +302,7 @@ end
 function M.create_task(fn, ...)
   local args = table.pack(...)
   local t = new_future(Task)
-  t.requests, t.must_cancel, t.delivered, t.shielded, t.started = 0, false, false, 0, false
+  t.cancels, t.shielded, t.started = {}, 0, false
   t.co = coroutine.create(function()
     finish(t, pcall(fn, table.unpack(args, 1, args.n)))
   end)
@@ -228,23 +314,29 @@ end
 -- A task takes a cancel in one of three ways: what it waits for is cancelled (and if that is a
 -- task, the cancel goes on to it); or it is not waiting, and its next step or suspension raises; or
 -- it is shielded, and keeps it.
-function Task:cancel()
-  if self:done() then return false end
-  self.requests = self.requests + 1
-  if self.shielded == 0 and self.waiting and self.waiting:cancel() then
-    self.delivered = true
+local function request_cancel(t, depth)
+  if t:done() then return false end
+  local c = cancels_at(t, depth)
+  c.count = c.count + 1
+  if depth >= t.shielded and t.waiting and t.waiting:cancel() then
+    c.delivered = true
   else
-    self.must_cancel = true
+    c.due = true
   end
   return true
 end
 
-function Task:cancelling() return self.requests end
+function Task:cancel() return request_cancel(self, 0) end
+
+function Task:cancelling()
+  local n = 0
+  for _, c in pairs(self.cancels) do n = n + c.count end
+  return n
+end
 
 function Task:uncancel()
-  if self.requests > 0 then self.requests = self.requests - 1 end
-  if self.requests == 0 then self.must_cancel, self.delivered = false, false end
-  return self.requests
+  take_back(self, math.huge)
+  return self:cancelling()
 end
 
 function Task.set_result() misuse("a task sets its own result") end
@@ -267,16 +359,15 @@ local function enter(t, f, timeout)
   if not f then return call_soon(wake) end         -- one turn, as sleep(0)
   f:add_done_callback(wake)
   t.waiting, t.interrupt = f, interrupter(t, f, wake)
-  if t.must_cancel and t.shielded == 0 and f:cancel() then
-    -- A cancel met a new wait: it goes to what is waited for.
-    t.must_cancel, t.delivered = false, true
+  if must_cancel(t) and f:cancel() then
+    delivered(t)                                   -- a cancel met a new wait: what is waited for
   end
   return timeout and call_later(timeout, function() t.interrupt(M.TimeoutError) end)
 end
 
 -- T13: a task with a delivered cancel outstanding does not enter another wait.
 local function may_not_wait()
-  return loop.current.delivered and loop.current.shielded == 0
+  return any_in_reach(loop.current, "delivered")
 end
 
 -- The one place where a task suspends: until f is done, or for one turn if there is no f.
@@ -327,6 +418,15 @@ end
 
 function M.current_task() return loop.current end
 
+local report_to
+
+-- Only the errors that groups do not raise are reported: T12 is not modelled.
+function M.on_error(fn) report_to = fn end
+
+function M.report(task, err)
+  if report_to then report_to(task, err) end
+end
+
 function M.all_tasks()
   local list = {}
   for _, t in ipairs(loop.tasks) do
@@ -350,7 +450,7 @@ function M.sleep(seconds, result)
 end
 
 ---------------------------------------------------------------------------------------------------
--- gather, shield, wait_for
+-- gather, shield
 
 local Gathering = setmetatable({}, {__index = Future})
 Gathering.__index = Gathering
@@ -467,24 +567,65 @@ function M.shield(what, ...)
   return wait(outer_of(what))
 end
 
--- A function runs in the calling task, under a deadline that cancels it. That becomes a
--- TimeoutError if no other cancel is outstanding: one from before the call would have been raised
--- anyway, and must not be lost in it (asyncio compares with the count at the call and so loses it).
--- Inside a shield those from before do not matter; a deadline there is not modelled further.
+---------------------------------------------------------------------------------------------------
+-- Deadlines of blocks, wait_for
+
+local Deadline = {}
+Deadline.__index = Deadline
+
+local function expire(d)
+  d.state, d.timer = "expired", nil
+  request_cancel(d.task, d.depth)
+end
+
+-- G8: past already: fires at the next suspension.
+local function arm(d, seconds)
+  d.at = seconds and loop.now + seconds
+  d.timer = seconds and seconds > 0 and call_later(seconds, function() expire(d) end)
+  if seconds and seconds <= 0 then expire(d) end
+end
+
+local function disarm(d)
+  if d.timer then d.timer.cancelled = true end
+end
+
+local function new_deadline(seconds)
+  local t = loop.current or misuse("a deadline outside a task")
+  local d = setmetatable({task = t, depth = t.shielded, state = "active"}, Deadline)
+  arm(d, seconds)
+  return d
+end
+
+-- Its cancel becomes a TimeoutError if no other one is outstanding: one from before the block would
+-- have been raised anyway, and must not be lost in it (asyncio compares with the count at the entry
+-- and so loses it).
+local function close_deadline(d, err)
+  disarm(d)
+  local expired = d.state == "expired"
+  d.state = expired and "closed late" or "closed"
+  if not expired then return end
+  take_back(d.task, d.depth)
+  if err == M.CancelledError and in_reach(d.task) == 0 then error(M.TimeoutError, 0) end
+end
+
+Deadline.__close = close_deadline
+
+function Deadline:reschedule(seconds)
+  if self.state ~= "active" then misuse("rescheduling a deadline that is over") end
+  disarm(self)
+  arm(self, seconds)
+end
+
+function Deadline:expired() return self.state == "expired" or self.state == "closed late" end
+
+function Deadline:when() return self.at end
+
+function M.timeout(seconds) return new_deadline(seconds) end
+
 local function under_deadline(fn, timeout, ...)
-  local t = loop.current
-  local before, expired = t.shielded > 0 and t.requests or 0, false
-  local function expire()
-    expired = true
-    t:cancel()
-  end
-  local timer
-  if timeout > 0 then timer = call_later(timeout, expire) else expire() end
+  local d = new_deadline(timeout)
   local r = table.pack(pcall(fn, ...))
-  if timer then timer.cancelled = true end
-  if expired and t:uncancel() <= before and not r[1] and r[2] == M.CancelledError then
-    error(M.TimeoutError, 0)
-  end
+  close_deadline(d, not r[1] and r[2] or nil)
   if not r[1] then error(r[2], 0) end
   return table.unpack(r, 2, r.n)
 end
@@ -509,7 +650,7 @@ end
 -- outstanding by then makes it a plain cancel, not a timeout (G8); it is delivered by this.
 local function await_under_deadline(f, timeout)
   local t = loop.current
-  local before, expired = t.shielded > 0 and t.requests or 0, false
+  local expired = false
   local timer = call_later(timeout, function()
     if f:done() then return end
     expired = true
@@ -520,8 +661,8 @@ local function await_under_deadline(f, timeout)
   timer.cancelled = true
   if expired then
     t.shielded = t.shielded - 1
-    if t.requests == before then return outcome_after_cancel(f) end
-    if f.state == "cancelled" then t.must_cancel, t.delivered = false, true end
+    if in_reach(t) == 0 then return outcome_after_cancel(f) end
+    if f.state == "cancelled" then delivered(t) end
   end
   if not r[1] then error(r[2], 0) end
   return table.unpack(r, 2, r.n)
@@ -550,7 +691,7 @@ end
 
 local function give_ticket(w)
   w.ticket = true
-  settle(w, "result")
+  settle_waiter(w)
 end
 
 local function first_unwoken(room)
@@ -581,7 +722,7 @@ end
 
 local Queue = {}
 Queue.__index = Queue
-Queue.__len = function(q) return #q.items end
+Queue.__len = function(q) return #q.stored end
 
 local function key_of(item)
   return type(item) == "table" and item[1] or item
@@ -612,7 +753,7 @@ local function new_queue(order)
   return function(options)
     local maxsize = options
     if type(options) == "table" then maxsize = options.maxsize end
-    return setmetatable({order = order, max = check_maxsize(maxsize), items = {},
+    return setmetatable({order = order, max = check_maxsize(maxsize), stored = {},
                          getters = {}, putters = {},
                          joiners = {}, unfinished = 0, shut = false}, Queue)
   end
@@ -629,15 +770,15 @@ local function tickets(room)
 end
 
 local function has_free_item(q)
-  local free = #q.items > tickets(q.getters)
-  if not free and #q.items > 0 then note "tickets" end
+  local free = #q.stored > tickets(q.getters)
+  if not free and #q.stored > 0 then note "tickets" end
   return free
 end
 
 local function has_free_slot(q)
   if q.max <= 0 then return true end
-  local free = #q.items + tickets(q.putters) < q.max
-  if not free and #q.items < q.max then note "tickets" end
+  local free = #q.stored + tickets(q.putters) < q.max
+  if not free and #q.stored < q.max then note "tickets" end
   return free
 end
 
@@ -652,13 +793,13 @@ local function wake_putter(q)
 end
 
 local function store(q, item)
-  table.insert(q.items, {value = item})
+  table.insert(q.stored, {value = item})
   q.unfinished = q.unfinished + 1
   wake_getter(q)
 end
 
 local function take(q)
-  local box = table.remove(q.items, next_index[q.order](q.items))
+  local box = table.remove(q.stored, next_index[q.order](q.stored))
   wake_putter(q)
   return box.value
 end
@@ -707,7 +848,52 @@ function Queue:get_nowait()
   error(self.shut and M.QueueShutDown or M.QueueEmpty, 0)
 end
 
-function Queue:qsize() return #self.items end
+-- Its own ticket and what is free, as far as max goes.
+local function take_some(q, max, list)
+  while list.n < max and has_free_item(q) do
+    list.n = list.n + 1
+    list[list.n] = take(q)
+  end
+  return list
+end
+
+function Queue:get_many(max, timeout)
+  if math.type(max) ~= "integer" or max < 1 then misuse("get_many of less than one") end
+  local first = self:get(timeout)
+  return take_some(self, max, {n = 1, first})
+end
+
+-- One after the other, each as put; what ends it early tells how many are stored.
+function Queue:put_many(list, timeout)
+  local until_when = timeout and loop.now + timeout
+  local n = list.n or #list
+  for i = 1, n do
+    local ok, err = pcall(self.put, self, list[i], until_when and until_when - loop.now)
+    if not ok and err == M.TimeoutError and i > 1 then return i - 1 end
+    if not ok then error(type(err) == "table" and with_stored(err, i - 1) or err, 0) end
+  end
+  return n
+end
+
+function Queue:drain()
+  return take_some(self, math.huge, {n = 0})
+end
+
+function Queue:peek()
+  if not has_free_item(self) then error(self.shut and M.QueueShutDown or M.QueueEmpty, 0) end
+  return self.stored[next_index[self.order](self.stored)].value
+end
+
+function Queue:items()
+  return function()
+    local ok, item = pcall(self.get, self)
+    if not ok and item == M.QueueShutDown then return nil end
+    if not ok then error(item, 0) end
+    return item == nil and misuse("a nil item ends a loop") or item
+  end
+end
+
+function Queue:qsize() return #self.stored end
 
 function Queue:empty() return not has_free_item(self) end
 
@@ -719,7 +905,7 @@ function Queue:is_shutdown() return self.shut end
 
 local function wake_all(room)
   for _, w in ipairs(room) do
-    if not w:done() then settle(w, "result") end
+    if not w:done() then settle_waiter(w) end
   end
 end
 
@@ -744,9 +930,9 @@ end
 -- of woken getters go with them (S7). Graceful: those keep theirs (S9).
 local function throw_away(q)
   local list = {n = 0}
-  while #q.items > 0 do
+  while #q.stored > 0 do
     list.n = list.n + 1
-    list[list.n] = table.remove(q.items, next_index[q.order](q.items)).value
+    list[list.n] = table.remove(q.stored, next_index[q.order](q.stored)).value
   end
   for _, w in ipairs(q.getters) do w.ticket = nil end
   finished_some(q, math.min(list.n, q.unfinished))
@@ -910,6 +1096,26 @@ function M.run(fn, ...)
   loop = nil
   if not ok then error(err, 0) end
   return outcome(err)
+end
+
+---------------------------------------------------------------------------------------------------
+-- What is made of these: groups, wait, conditions, barriers, select
+
+local parts = {
+  misuse = misuse, call_soon = call_soon, call_later = call_later,
+  new_waiter = new_waiter, settle = settle, settle_waiter = settle_waiter, wait = wait,
+  children_of = children_of, shielded_call = shielded_call,
+  current_task = M.current_task, request_cancel = request_cancel, take_back = take_back,
+  must_cancel = must_cancel, delivered = delivered, arm_again = arm_again,
+  remove = remove, wait_in = wait_in, may_not_wait = may_not_wait, wake_all = wake_all,
+  too_late_to_wait = too_late_to_wait, queue = {
+    has_free_item = has_free_item, has_free_slot = has_free_slot, take = take, store = store,
+    wake_getter = wake_getter, wake_putter = wake_putter,
+  },
+}
+
+for _, file in ipairs {"scopes", "meetings", "choice"} do
+  require("spec.model." .. file)(M, parts)
 end
 
 return M

@@ -5,8 +5,9 @@
 -- A program is
 --   { queues = { {order = "fifo", maxsize = 1}, ... }, locks = 1,
 --     semaphores = { {value = 1, bounded = true}, ... }, events = 1, futures = 1,
+--     conditions = 1, barriers = { 2, ... },     -- a barrier by its number of parties
 --     initial = 2,                       -- the first so many tasks are started by the main task
---     tasks = { {op, op, ...}, ... } }   -- the others by a `spawn`
+--     tasks = { {op, op, ...}, ... } }   -- the others by a `spawn`, or a `child` into a group
 -- and an operation is a table {"name", argument = ...}; those with a `body` nest. Times are whole
 -- ticks of 1/512 s, which are exact both as floats and as nanoseconds.
 --
@@ -66,7 +67,8 @@ Run.__index = Run
 local CONSTRUCTORS = {fifo = "Queue", lifo = "LifoQueue", priority = "PriorityQueue"}
 
 local function make_objects(api, prog)
-  local objects = {queues = {}, locks = {}, semaphores = {}, events = {}, futures = {}}
+  local objects = {queues = {}, locks = {}, semaphores = {}, events = {}, futures = {},
+                   conditions = {}, barriers = {}}
   for i, q in ipairs(prog.queues or {}) do
     objects.queues[i] = api[CONSTRUCTORS[q.order]](q.maxsize)
   end
@@ -76,6 +78,8 @@ local function make_objects(api, prog)
   for i = 1, prog.locks or 0 do objects.locks[i] = api.Lock() end
   for i = 1, prog.events or 0 do objects.events[i] = api.Event() end
   for i = 1, prog.futures or 0 do objects.futures[i] = api.Future() end
+  for i = 1, prog.conditions or 0 do objects.conditions[i] = api.Condition() end
+  for i, parties in ipairs(prog.barriers or {}) do objects.barriers[i] = api.Barrier(parties) end
   return objects
 end
 
@@ -83,6 +87,7 @@ local function new_run(api, prog)
   local run = make_objects(api, prog)
   run.api, run.prog, run.log, run.started_at = api, prog, {}, api.now()
   run.tasks, run.started, run.items = {}, {}, {}
+  run.groups, run.deadlines, run.holds = {}, {}, {}
   run.tally = {put = 0, got = 0, dropped = 0, left = 0}
   run.turn, run.quiet, run.pulse = 0, 0, api.Event()
   return setmetatable(run, Run)
@@ -134,8 +139,9 @@ M.OPS = OPS
 
 local execute
 
-local function define(name, waits, field, call)
-  OPS[name] = {waits = waits, field = field, call = call}
+-- `ends`: by itself, or with the tasks it waits for, so that it may stand in a shield as it is.
+local function define(name, waits, field, call, ends)
+  OPS[name] = {waits = waits, field = field, call = call, ends = ends}
 end
 
 local function timeout_of(op)
@@ -185,7 +191,7 @@ define("shutdown", false, "q", function(run, _, op)
   return list_text(run.api, dropped)
 end)
 
-define("sleep", true, "d", function(run, _, op) run.api.sleep(op.d * M.TICK) end)
+define("sleep", true, "d", function(run, _, op) run.api.sleep(op.d * M.TICK) end, true)
 
 define("acquire", true, "l", function(run, _, op) run.locks[op.l]:acquire(timeout_of(op)) end)
 
@@ -276,7 +282,12 @@ define("shield", true, nil, function(run, me, op)
     execute(run, me, op.body)
     return "s" .. me
   end)
-end)
+end, true)
+
+require("spec.model.operations") {
+  define = define, define_on_task = define_on_task, TICK = M.TICK, timeout_of = timeout_of,
+  text = text, list_text = list_text, execute = function(...) return execute(...) end,
+}
 
 ---------------------------------------------------------------------------------------------------
 -- Executing a list of operations: true if it ended by an early return
@@ -290,10 +301,21 @@ local function argument_text(op, field)
   return letter .. value
 end
 
+-- For example "get1" of a select.
+local function branches_text(op)
+  local parts = {}
+  for i, b in ipairs(op.branches) do parts[i] = b[1] .. (b.q or b.t or b.f or b.e) end
+  return "{" .. table.concat(parts, " ") .. "}"
+end
+
 local function label_of(op)
   local parts, field = {op[1]}, OPS[op[1]].field
   table.insert(parts, argument_text(op, field))
   if op.timeout and field ~= "timeout" then table.insert(parts, "within " .. op.timeout) end
+  if op.branches then table.insert(parts, branches_text(op)) end
+  if op.of then table.insert(parts, "of t" .. op.of) end
+  if op.n then table.insert(parts, "n " .. op.n) end
+  if op.when then table.insert(parts, op.when) end
   if op.all then table.insert(parts, "all") end
   if op.immediate then table.insert(parts, "now") end
   return table.concat(parts, " ")
@@ -360,14 +382,16 @@ end
 ---------------------------------------------------------------------------------------------------
 -- The main task
 
-function Run:start(i)
-  table.insert(self.started, i)
-  self.tasks[i] = self.api.create_task(function()
+-- In a group, or by itself.
+function Run:start(i, group)
+  local function body()
     self:write("t" .. i .. " starts")
     execute(self, i, self.prog.tasks[i])
     self:write("t" .. i .. " ends")
     return "r" .. i
-  end)
+  end
+  self.tasks[i] = group and group:create_task(body) or self.api.create_task(body)
+  table.insert(self.started, i)
 end
 
 function Run:cancel_unfinished()
@@ -422,6 +446,10 @@ function Run:describe_end()
   for i, s in ipairs(self.semaphores) do self:write("end s" .. i, text(s:locked())) end
   for i, e in ipairs(self.events) do self:write("end e" .. i, text(e:is_set())) end
   for i, f in ipairs(self.futures) do describe_future(self, i, f) end
+  for i, c in ipairs(self.conditions) do self:write("end c" .. i, text(c:locked())) end
+  for i, b in ipairs(self.barriers) do
+    self:write("end b" .. i, text(b:n_waiting()), text(b:broken()))
+  end
 end
 
 function Run:main()
@@ -438,13 +466,17 @@ function Run:main()
     pcall(helper.await, helper)
   end
   self:describe_end()
+  table.sort(self.reports)
+  self:write("reported", table.concat(self.reports, " "))
 end
 
 -- Runs a program; returns the log, a list of strings, and how many items were put, got, dropped by
--- a shutdown and left in a queue.
+-- a shutdown and left in a queue. Sets api.on_error, for the errors that only a group knows of.
 function M.run(api, prog)
   return api.run(function()
     local run = new_run(api, prog)
+    run.reports = {}
+    api.on_error(function(_, err) table.insert(run.reports, run:text(err)) end)
     run:main()
     return run.log, run.tally
   end)

@@ -1,12 +1,12 @@
 -- The concrete examples of the semantics, by rule, as small scenarios with the events they must
--- show. Each is { rule =, run = function(aq, log), expect = "event, event, ...", needs = }. `run`
--- is the main task of a run of its own, under a virtual clock; log(...) notes one event. They hold
--- for the library and for the model alike; `needs` names what the model leaves out.
+-- show. Each is { rule =, run = function(aq, log), expect = "event, event, ..." }. `run` is the
+-- main task of a run of its own, under a virtual clock; log(...) notes one event. They hold for
+-- the library and for the model alike.
 
 local vectors = {}
 
-local function vector(rule, run, expect, needs)
-  table.insert(vectors, {rule = rule, run = run, expect = expect, needs = needs})
+local function vector(rule, run, expect)
+  table.insert(vectors, {rule = rule, run = run, expect = expect})
 end
 
 ---------------------------------------------------------------------------------------------------
@@ -28,7 +28,7 @@ local function hops(aq)
 end
 
 local KINDS = {"CancelledError", "TimeoutError", "QueueEmpty", "QueueFull", "QueueShutDown",
-               "InvalidStateError", "DeadlockError"}
+               "InvalidStateError", "BrokenBarrierError", "DeadlockError"}
 
 local function name_of(aq, err)
   for _, name in ipairs(KINDS) do
@@ -947,7 +947,7 @@ vector("G8 a deadline inside a shield", function(aq, log)
   aq.sleep(2)
   t:cancel()
   t:await()
-end, "Timeout, Cancelled, Timeout", "wait")
+end, "Timeout, Cancelled, Timeout")
 
 vector("G8 a deadline of 0 does not hide an earlier cancel", function(aq, log)
   local t
@@ -958,6 +958,447 @@ vector("G8 a deadline of 0 does not hide an earlier cancel", function(aq, log)
   end)
   t:await()
 end, "Cancelled, 1")
+
+---------------------------------------------------------------------------------------------------
+-- wait, as_completed
+
+local function numbers(list, tasks)
+  local parts = {}
+  for i, t in ipairs(list) do
+    for number, task in ipairs(tasks) do
+      if task == t then parts[i] = number end
+    end
+  end
+  return "[" .. table.concat(parts, " ") .. "]"
+end
+
+-- Tasks that end after so many seconds; the one of `bad` raises.
+local function sleepers(aq, seconds, bad)
+  local tasks = {}
+  for i, s in ipairs(seconds) do
+    tasks[i] = aq.create_task(function()
+      aq.sleep(s)
+      if i == bad then boom() end
+    end)
+  end
+  return tasks
+end
+
+vector("G5 wait: no error on timeout, no cancel, both lists in order", function(aq, log)
+  local t = sleepers(aq, {3, 1, 9})
+  local done, pending = aq.wait(t, {timeout = 2})
+  log(numbers(done, t), numbers(pending, t), t[1]:cancelling())
+  done, pending = aq.wait({t[3], t[2], t[2]}, {timeout = 0})
+  log(numbers(done, t), numbers(pending, t))
+  log(try(aq, aq.wait, {}))
+end, "[2] [1 3] 0, [2] [3], misuse")
+
+vector("G5 wait: FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED", function(aq, log)
+  for _, when in ipairs {"FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED"} do
+    local t, from = sleepers(aq, {3, 1, 2}, 3), aq.now()
+    local done, pending = aq.wait(t, {return_when = when})
+    log(numbers(done, t), numbers(pending, t), math.floor(aq.now() - from + 0.5))
+    pcall(aq.gather, t)
+    t[1]:await()
+  end
+end, "[2] [1 3] 1, [2 3] [1] 2, [1 2 3] [] 3")
+
+vector("G5 wait: a cancelled task is no exception; the waiter is cancelled", function(aq, log)
+  local t = sleepers(aq, {9, 3})
+  local waiter = aq.create_task(function()
+    log(try(aq, aq.wait, t, {return_when = "FIRST_EXCEPTION"}))
+  end)
+  aq.sleep(1)
+  t[1]:cancel()
+  aq.sleep(1)
+  log(waiter:done())
+  waiter:cancel()
+  settle(aq)
+  log(t[2]:done())
+end, "false, Cancelled, false")
+
+vector("G5 as_completed: in order of completion; a function is run as a task", function(aq, log)
+  local t = sleepers(aq, {3, 1, 2})
+  for task in aq.as_completed {t[1], t[2], t[3], t[2]} do log(numbers({task}, t)) end
+  for task in aq.as_completed {function() return "called" end} do log(task:result()) end
+end, "[2], [3], [1], called")
+
+vector("G5 as_completed: of nothing", function(aq, log)
+  log(try(aq, function()
+    for _ in aq.as_completed {} do log "never" end
+  end))
+end, "ok")
+
+vector("G5 as_completed: its timeout raises and cancels nothing", function(aq, log)
+  local t = sleepers(aq, {3, 1})
+  log(pcall(function()
+    for task in aq.as_completed(t, 2) do log(numbers({task}, t)) end
+  end), aq.now() > 0)
+  t[1]:await()
+  log(t[1]:cancelled())
+end, "[2], false true, false")
+
+vector("G5 as_completed: a timeout of 0 gives what has ended", function(aq, log)
+  local t = sleepers(aq, {3, 1})
+  aq.sleep(2)
+  log(try(aq, function()
+    for task in aq.as_completed(t, 0) do log(numbers({task}, t)) end
+  end))
+end, "[2], Timeout")
+
+---------------------------------------------------------------------------------------------------
+-- Deadlines of blocks
+
+local function within(aq, seconds, fn)
+  return function()
+    local deadline <close> = aq.timeout(seconds)
+    return fn(deadline)
+  end
+end
+
+vector("G8 a block under a deadline", function(aq, log)
+  local kept
+  log(try(aq, within(aq, 1, function(deadline)
+    kept = deadline
+    log(deadline:expired(), deadline:when() - aq.now() > 0.9)
+    log(try(aq, aq.sleep, 5), deadline:expired(), aq.current_task():cancelling())
+    error(aq.CancelledError, 0)
+  end)), kept:expired(), aq.current_task():cancelling())
+  log(try(aq, within(aq, 1, function() return aq.sleep(0.5, "in time") end)))
+  log(try(aq, within(aq, nil, function(deadline) return deadline:when() == nil end)))
+  log(try(aq, aq.sleep, 0))
+end, "false true, Cancelled true 1, Timeout true 0, in time, true, ok")
+
+vector("G8 a deadline whose cancel is swallowed says nothing", function(aq, log)
+  log(try(aq, within(aq, 1, function()
+    local first = try(aq, aq.sleep, 5)
+    return first, try(aq, aq.sleep, 5)
+  end)))
+  log(aq.current_task():cancelling(), try(aq, aq.sleep, 0))
+end, "Cancelled Cancelled, 0 ok")
+
+vector("G8 another error of the block stays", function(aq, log)
+  log(try(aq, within(aq, 1, function()
+    pcall(aq.sleep, 5)
+    boom()
+  end)), aq.current_task():cancelling())
+end, "boom 0")
+
+vector("G8 of two blocks at once the outer one is told", function(aq, log)
+  log(try(aq, within(aq, 1, function()
+    local result = try(aq, within(aq, 1, function() aq.sleep(5) end))
+    log(result)
+    if result == "Cancelled" then error(aq.CancelledError, 0) end
+  end)))
+end, "Cancelled, Timeout")
+
+vector("G8 the inner block of two: the outer goes on", function(aq, log)
+  log(try(aq, within(aq, 3, function()
+    log(try(aq, within(aq, 1, function() aq.sleep(5) end)))
+    return aq.sleep(1, "went on")
+  end)))
+end, "Timeout, went on")
+
+vector("G8 a cancel in the turn of the deadline stays a cancel", function(aq, log)
+  local t = aq.create_task(function()
+    log(try(aq, within(aq, 1, function() aq.sleep(5) end)))
+    log(try(aq, aq.sleep, 0))
+  end)
+  aq.sleep(1)
+  log(t:cancel())
+  settle(aq)
+end, "true, Cancelled, Cancelled")
+
+vector("G8 an earlier cancel is not hidden by a block that is late at once", function(aq, log)
+  local t
+  t = aq.create_task(function()
+    t:cancel()
+    log(try(aq, within(aq, 0, function() aq.sleep(5) end)), t:cancelling())
+  end)
+  t:await()
+end, "Cancelled 1")
+
+vector("G8 a negative delay fires at the next suspension", function(aq, log)
+  local hop = hops(aq)
+  log(try(aq, within(aq, -1, function()
+    log("runs", hop())
+    aq.sleep(0)
+  end)), hop())
+  log(try(aq, within(aq, 0, function() return "did not suspend" end)))
+end, "runs 0, Timeout 1, did not suspend")
+
+vector("G8 reschedule: sooner, later, never, too late", function(aq, log)
+  local from = aq.now()
+  local function at() return math.floor(aq.now() - from + 0.5) end
+  log(try(aq, within(aq, 9, function(deadline)
+    deadline:reschedule(1)
+    aq.sleep(20)
+  end)), at())
+  log(try(aq, within(aq, 1, function(deadline)
+    deadline:reschedule(3)
+    aq.sleep(2)
+    deadline:reschedule(3)
+    aq.sleep(20)
+  end)), at())
+  log(try(aq, within(aq, 1, function(deadline)
+    deadline:reschedule(nil)
+    return aq.sleep(4, "never")
+  end)), at())
+  log(try(aq, within(aq, 1, function(deadline)
+    pcall(aq.sleep, 2)
+    log(try(aq, deadline.reschedule, deadline, 5))
+    aq.sleep(0)
+  end)), at())
+  local kept
+  within(aq, 1, function(deadline) kept = deadline end)()
+  log(try(aq, kept.reschedule, kept, 5))
+end, "Timeout 1, Timeout 6, never 10, misuse, Timeout 11, misuse")
+
+vector("G8 a block round a shield: it ends first", function(aq, log)
+  log(try(aq, within(aq, 1, function()
+    log(aq.shield(aq.sleep, 3, "shielded"), aq.current_task():cancelling())
+    aq.sleep(0)
+  end)))
+  log(try(aq, within(aq, 1, function() return aq.shield(aq.sleep, 3, "no suspension after") end)))
+end, "shielded 1, Timeout, no suspension after")
+
+vector("G8 a block inside a shield; blocks inside and outside", function(aq, log)
+  local t
+  local function clean_up() return try(aq, within(aq, 1, function() aq.sleep(9) end)) end
+  t = aq.create_task(function()
+    log(try(aq, aq.sleep, 9))
+    log(aq.shield(clean_up), t:cancelling())
+    log(try(aq, aq.sleep, 0))
+  end)
+  aq.sleep(0)
+  t:cancel()
+  t:await()
+  log(try(aq, within(aq, 2, function()
+    log(aq.shield(function()
+      log(clean_up())
+      aq.sleep(3)
+      return clean_up()
+    end))
+    aq.sleep(0)
+  end)), aq.current_task():cancelling())
+end, "Cancelled, Timeout 1, Cancelled, Timeout, Timeout, Timeout 0")
+
+vector("G8 a wait on a task under a block, in one turn with its deadline", function(aq, log)
+  local inner = aq.create_task(function() aq.sleep(9) end)
+  log(try(aq, within(aq, 1, function() aq.wait_for(inner, 1) end)), inner:cancelled())
+end, "Timeout true")
+
+---------------------------------------------------------------------------------------------------
+-- TaskGroup
+
+-- Runs fn(group) as the body of a group; its outcome as by try, and the errors the group lists.
+local function grouped(aq, fn)
+  local kept
+  local outcome = try(aq, function()
+    local g <close> = aq.TaskGroup()
+    kept = g
+    return fn(g)
+  end)
+  local names = {}
+  for i, err in ipairs(kept:errors()) do names[i] = tostring(err) end
+  return outcome, "[" .. table.concat(names, " ") .. "]"
+end
+
+local function raise(name) return function() error("boom " .. name, 0) end end
+
+-- Sleeps; a cancel is logged and passed on, or answered by an error.
+local function sleeper(aq, log, name, answer)
+  return function()
+    local _, err = pcall(aq.sleep, 9)
+    log(name, name_of(aq, err))
+    error(answer or err, 0)
+  end
+end
+
+local function ignore_reports(aq) aq.on_error(function() end) end
+
+vector("G9 leaving the block waits for all", function(aq, log)
+  log(grouped(aq, function(g)
+    g:create_task(function() log(aq.sleep(2, "slow")) end)
+    g:create_task(function() log(aq.sleep(1, "quick")) end)
+    log "body ends"
+    return "value"
+  end))
+end, "body ends, quick, slow, value []")
+
+vector("G9 the first error cancels siblings and body, and is raised as thrown", function(aq, log)
+  local problem = {}
+  local ok, err = pcall(function()
+    local g <close> = aq.TaskGroup()
+    g:create_task(sleeper(aq, log, "sibling"))
+    g:create_task(function() error(problem) end)
+    sleeper(aq, log, "body")()
+  end)
+  log(ok, err == problem, aq.current_task():cancelling(), try(aq, aq.sleep, 0))
+end, "sibling Cancelled, body Cancelled, false true 0 ok")
+
+vector("G9 errors in order of failure; the body's own goes first if it was", function(aq, log)
+  ignore_reports(aq)
+  log(grouped(aq, function(g)
+    g:create_task(sleeper(aq, log, "a", "boom a"))
+    g:create_task(raise "b")
+    sleeper(aq, log, "body", "boom body")()
+  end))
+  log(grouped(aq, function(g)
+    g:create_task(sleeper(aq, log, "a", "boom a"))
+    aq.sleep(1)
+    raise "body"()
+  end))
+end, "a Cancelled, body Cancelled, boom [boom b boom body boom a], "
+  .. "a Cancelled, boom [boom body boom a]")
+
+vector("G9 the errors that are not raised are reported", function(aq, log)
+  aq.on_error(function(_, err) log("reported", err) end)
+  log(grouped(aq, function(g)
+    g:create_task(raise "a")
+    g:create_task(raise "b")
+  end))
+end, "reported boom b, boom [boom a boom b]")
+
+vector("G9 cancelled children are no errors, and disturb nobody", function(aq, log)
+  log(grouped(aq, function(g)
+    local child = g:create_task(sleeper(aq, log, "child"))
+    g:create_task(function() log(aq.sleep(1, "other")) end)
+    aq.sleep(0)
+    child:cancel()
+    return aq.sleep(0, "body")
+  end))
+end, "child Cancelled, other, body []")
+
+vector("G9 create_task: refused while aborting and at the end", function(aq, log)
+  local kept
+  local function late() return try(aq, kept.create_task, kept, function() log "never" end) end
+  log(grouped(aq, function(g)
+    kept = g
+    g:create_task(function()
+      aq.sleep(1)
+      kept:create_task(function() log "grandchild" end)
+    end)
+  end))
+  log(late())
+  log(grouped(aq, function(g)
+    kept = g
+    g:create_task(function()
+      pcall(aq.sleep, 9)
+      log(late())
+    end)
+    g:create_task(raise "a")
+  end))
+end, "grandchild, ok [], misuse, misuse, boom [boom a]")
+
+vector("G9 cancelling() of the parent returns to its old value", function(aq, log)
+  local t
+  t = aq.create_task(function()
+    pcall(aq.sleep, 9)
+    log(t:cancelling())
+    log(grouped(aq, function(g) g:create_task(raise "a") end))
+    log(t:cancelling())
+  end)
+  aq.sleep(0)
+  t:cancel()
+  pcall(t.await, t)
+end, "1, boom [boom a], 1")
+
+vector("G10 an outer cancel in the body, and at the end of the block", function(aq, log)
+  for _, body_waits in ipairs {true, false} do
+    local t = aq.create_task(function()
+      log(grouped(aq, function(g)
+        g:create_task(sleeper(aq, log, "child"))
+        if body_waits then sleeper(aq, log, "body")() end
+      end))
+    end)
+    aq.sleep(1)
+    t:cancel()
+    settle(aq, 5)
+  end
+end, "body Cancelled, child Cancelled, Cancelled [], child Cancelled, Cancelled []")
+
+vector("G10 a child's error goes before the outer cancel, which is not lost", function(aq, log)
+  local t
+  t = aq.create_task(function()
+    log(grouped(aq, function(g) g:create_task(sleeper(aq, log, "child", "boom child")) end))
+    log(t:cancelling(), try(aq, aq.sleep, 0))
+  end)
+  aq.sleep(1)
+  t:cancel()
+  settle(aq, 5)
+end, "child Cancelled, boom [boom child], 1 Cancelled")
+
+vector("G10 a task that ends after that ends cancelled", function(aq, log)
+  local t = aq.create_task(function()
+    log(grouped(aq, function(g) g:create_task(sleeper(aq, log, "child", "boom child")) end))
+    return "value"
+  end)
+  aq.sleep(1)
+  t:cancel()
+  log(try(aq, t.await, t), t:cancelled())
+end, "child Cancelled, boom [boom child], Cancelled true")
+
+vector("G10 nested groups do not swallow the outer cancel", function(aq, log)
+  local t = aq.create_task(function()
+    log("outer", grouped(aq, function(g)
+      g:create_task(sleeper(aq, log, "outer child"))
+      log("inner", grouped(aq, function(h)
+        h:create_task(sleeper(aq, log, "inner child", "boom inner"))
+      end))
+      aq.sleep(0)
+    end))
+  end)
+  aq.sleep(1)
+  t:cancel()
+  settle(aq, 9)
+end, "inner child Cancelled, inner boom [boom inner], outer child Cancelled, outer Cancelled []")
+
+vector("G10 the deadline of a block round a group", function(aq, log)
+  log(try(aq, within(aq, 1, function()
+    local g <close> = aq.TaskGroup()
+    g:create_task(sleeper(aq, log, "child"))
+  end)), aq.current_task():cancelling())
+end, "child Cancelled, Timeout 0")
+
+vector("G11 cancel: the children, no new ones; the body runs on", function(aq, log)
+  log(grouped(aq, function(g)
+    g:create_task(sleeper(aq, log, "child"))
+    aq.sleep(0)
+    g:cancel()
+    g:cancel()
+    log(try(aq, g.create_task, g, function() log "never" end))
+    return aq.sleep(1, "body ends")
+  end))
+  log(aq.current_task():cancelling(), try(aq, aq.sleep, 0))
+end, "misuse, child Cancelled, body ends [], 0 ok")
+
+vector("G11 cancel, and an error in answer to it", function(aq, log)
+  log(grouped(aq, function(g)
+    g:create_task(sleeper(aq, log, "child", "boom child"))
+    aq.sleep(0)
+    g:cancel()
+    log(aq.sleep(1, "body ends"))
+  end))
+end, "child Cancelled, body ends, boom [boom child]")
+
+vector("G11 a cancel from outside while a cancelled group ends is not lost", function(aq, log)
+  local t = aq.create_task(function()
+    log(grouped(aq, function(g)
+      g:create_task(function()
+        pcall(aq.sleep, 9)
+        aq.shield(aq.sleep, 2)
+      end)
+      aq.sleep(0)
+      g:cancel()
+    end))
+    log(try(aq, aq.sleep, 0))
+  end)
+  aq.sleep(1)
+  t:cancel()
+  aq.sleep(3)
+  log(t:cancelling() > 0)
+end, "ok [], Cancelled, true")
 
 ---------------------------------------------------------------------------------------------------
 -- Hops
@@ -1132,7 +1573,15 @@ vector("H15 wait, also of what is done", function(aq, log)
   log("wait", hop())
   aq.wait {t}
   log("again", hop())
-end, "last 1, wait 3, again 5", "wait")
+end, "last 1, wait 3, again 5")
+
+vector("H15 as_completed", function(aq, log)
+  local hop = hops(aq)
+  local t = {}
+  for i = 1, 2 do t[i] = aq.create_task(function() log("last", hop()) end) end
+  for _ in aq.as_completed(t) do log("got", hop()) end
+  for _ in aq.as_completed(t) do log("again", hop()) end
+end, "last 1, last 1, got 3, got 3, again 5, again 5")
 
 vector("H16 the end of a group", function(aq, log)
   local hop = hops(aq)
@@ -1143,7 +1592,7 @@ vector("H16 the end of a group", function(aq, log)
   log("left", hop())
   do local _ <close> = aq.TaskGroup() end
   log("left", hop())
-end, "last 1, left 3, left 3", "TaskGroup")
+end, "last 1, left 3, left 3")
 
 vector("H17 a child of a group raises", function(aq, log)
   local hop = hops(aq)
@@ -1162,7 +1611,7 @@ vector("H17 a child of a group raises", function(aq, log)
     sibling "body"
   end)
   log(ok, name_of(aq, err), hop())
-end, "raises 1, sibling Cancelled 3, body Cancelled 3, false boom 5", "TaskGroup")
+end, "raises 1, sibling Cancelled 3, body Cancelled 3, false boom 5")
 
 vector("H18 wait_for of what is ready, of a future", function(aq, log)
   local hop = hops(aq)
@@ -1207,6 +1656,33 @@ vector("H20 a deadline", function(aq, log)
   end)
   aq.sleep(2)
 end, "get Timeout, wait_for Timeout, inner Cancelled, one, round a task Timeout, two")
+
+vector("H19 a block without time, in a wait on a future", function(aq, log)
+  local hop = hops(aq)
+  local f = aq.Future()
+  log(try(aq, function()
+    local deadline <close> = aq.timeout(0)
+    return f:await(), deadline
+  end), hop())
+end, "Timeout 1")
+
+vector("H20 the deadline of a block, and of a task's wait in it", function(aq, log)
+  local q = aq.Queue()
+  aq.create_task(function()
+    log("block", try(aq, function()
+      local deadline <close> = aq.timeout(1)
+      return q:get(), deadline
+    end))
+  end)
+  aq.create_task(function()
+    log("select", aq.select {q:getting(), timeout = 1})
+  end)
+  aq.create_task(function()
+    aq.sleep(1)
+    log "one"
+  end)
+  aq.sleep(2)
+end, "block Timeout, select timeout, one")
 
 for _, kind in ipairs {"Lock", "Semaphore"} do
   vector("H21 release of a " .. kind, function(aq, log)
@@ -1271,7 +1747,16 @@ vector("H23 notify_all, the lock freed in that turn", function(aq, log)
   c:release()
   log("notify", hop())
   settle(aq)
-end, "notify 1, a 2, b 2, c 2", "Condition")
+end, "notify 1, a 2, b 2, c 2")
+
+vector("H24 a barrier of two", function(aq, log)
+  local hop = hops(aq)
+  local b = aq.Barrier(2)
+  for _, name in ipairs {"first", "second"} do
+    aq.create_task(function() log(name, b:wait(), hop()) end)
+  end
+  settle(aq)
+end, "second 1 1, first 0 2")
 
 vector("H27 ping-pong through a queue of 1", function(aq, log)
   local hop = hops(aq)
@@ -1446,6 +1931,514 @@ vector("K3 set wakes all who wait now", function(aq, log)
   settle(aq)
   log(try(aq, e.wait, e, 0) ~= "Timeout")
 end, "a woken, b woken, false Timeout, c woken, true")
+
+---------------------------------------------------------------------------------------------------
+-- Conditions, barriers
+
+-- A task that waits on a condition, logs how that ended and whether it has the lock, and lets go.
+local function cond_waiter(aq, log, c, name, timeout)
+  return aq.create_task(function()
+    c:acquire()
+    local ok, err = pcall(c.wait, c, timeout)
+    log(name, ok and "notified" or name_of(aq, err), c:locked())
+    c:release()
+    if not ok then pass_on_cancel(aq, err) end
+  end)
+end
+
+vector("K4 wait and notify need the lock", function(aq, log)
+  local c = aq.Condition()
+  log(try(aq, c.wait, c), try(aq, c.notify, c), try(aq, c.notify_all, c), try(aq, c.release, c))
+  c:acquire()
+  log(try(aq, c.notify, c), c:locked(), try(aq, c.acquire, c, 0))
+end, "misuse misuse misuse misuse, ok true Timeout")
+
+vector("K4 notify wakes n in order; notify_all the rest", function(aq, log)
+  local c = aq.Condition()
+  for _, name in ipairs {"a", "b", "c", "d", "e"} do cond_waiter(aq, log, c, name) end
+  aq.sleep(0)
+  for _, n in ipairs {1, 2} do
+    c:acquire()
+    c:notify(n)
+    c:release()
+    settle(aq)
+    log(n)
+  end
+  c:acquire()
+  c:notify_all()
+  c:release()
+  settle(aq)
+end, "a notified true, 1, b notified true, c notified true, 2, d notified true, e notified true")
+
+vector("K4 the woken take the lock one after the other", function(aq, log)
+  local c = aq.Condition()
+  for _, name in ipairs {"a", "b"} do
+    aq.create_task(function()
+      c:acquire()
+      c:wait()
+      log(name)
+      aq.sleep(1)
+      c:release()
+    end)
+  end
+  aq.sleep(0)
+  c:acquire()
+  c:notify_all()
+  settle(aq)
+  log "release"
+  c:release()
+  aq.sleep(0.5)
+  log "half"
+  aq.sleep(2)
+end, "release, a, half, b")
+
+vector("K4 a cancelled wait takes the lock again", function(aq, log)
+  local c = aq.Condition()
+  local a = cond_waiter(aq, log, c, "a")
+  aq.sleep(0)
+  c:acquire()
+  a:cancel()
+  settle(aq)
+  a:cancel()
+  settle(aq)
+  log "release"
+  c:release()
+  settle(aq)
+  log(c:locked(), a:cancelled())
+end, "release, a Cancelled true, false true")
+
+vector("K4 a cancel after the notify: raised, the notify passed on", function(aq, log)
+  for _, late in ipairs {false, true} do
+    local c = aq.Condition()
+    local a = cond_waiter(aq, log, c, "a")
+    cond_waiter(aq, log, c, "b")
+    aq.sleep(0)
+    c:acquire()
+    c:notify()
+    if late then settle(aq) end
+    a:cancel()
+    settle(aq)
+    c:release()
+    settle(aq)
+  end
+end, "a Cancelled true, b notified true, a Cancelled true, b notified true")
+
+vector("K4 a cancel before the notify, in one turn: the next is notified", function(aq, log)
+  local c = aq.Condition()
+  local a = cond_waiter(aq, log, c, "a")
+  cond_waiter(aq, log, c, "b")
+  cond_waiter(aq, log, c, "c")
+  aq.sleep(0)
+  c:acquire()
+  a:cancel()
+  c:notify()
+  c:release()
+  settle(aq)
+  log "only b"
+end, "a Cancelled true, b notified true, only b, c Cancelled true")
+
+vector("K4 a wait with a timeout", function(aq, log)
+  local c = aq.Condition()
+  cond_waiter(aq, log, c, "a", 1)
+  cond_waiter(aq, log, c, "b", 1)
+  aq.sleep(0.5)
+  c:acquire()
+  c:notify()
+  c:release()
+  aq.sleep(1)
+  c:acquire()
+  log(try(aq, c.wait, c, 0), c:locked())
+end, "a notified true, b Timeout true, Timeout true")
+
+vector("K4 a timeout of 0 does not suspend", function(aq, log)
+  local hop = hops(aq)
+  local c = aq.Condition()
+  c:acquire()
+  aq.create_task(function()
+    c:acquire()
+    log "the other has the lock"
+    c:release()
+  end)
+  aq.sleep(0)
+  log(try(aq, c.wait, c, 0), hop())
+  c:release()
+  settle(aq)
+end, "Timeout 1, the other has the lock")
+
+-- The wait is over, but its task has not run yet.
+vector("K4 a wait whose deadline has come takes no notify", function(aq, log)
+  local c = aq.Condition()
+  aq.create_task(function()
+    aq.sleep(1)
+    c:acquire()
+    c:notify()
+    log("notify", try(aq, c.wait, c, 1))
+    c:release()
+  end)
+  cond_waiter(aq, log, c, "a", 1)
+  aq.sleep(3)
+end, "a Timeout true, notify Timeout")
+
+vector("K4 a task that may not wait takes no notify", function(aq, log)
+  local c, hop = aq.Condition(), hops(aq)
+  local t = aq.create_task(function()
+    pcall(aq.sleep, 9)
+    c:acquire()
+    log(try(aq, c.wait, c), hop())
+    c:release()
+  end)
+  aq.sleep(0)
+  t:cancel()
+  cond_waiter(aq, log, c, "b")
+  aq.create_task(function()
+    c:acquire()
+    c:notify()
+    log("notify", hop())
+    c:release()
+    aq.sleep(0)
+    log("after", hop())
+  end)
+  settle(aq)
+end, "notify 2, Cancelled 3, b notified true, after 3")
+
+vector("K4 wait_for a predicate", function(aq, log)
+  local c, level = aq.Condition(), 0
+  aq.create_task(function()
+    c:acquire()
+    log(c:wait_for(function() return level >= 2 and "level " .. level end))
+    log(c:wait_for(function() return "at once" end))
+    c:release()
+  end)
+  aq.sleep(0)
+  for _ = 1, 3 do
+    c:acquire()
+    level = level + 1
+    c:notify()
+    c:release()
+    log("now", level)
+    settle(aq)
+  end
+end, "now 1, now 2, level 2, at once, now 3")
+
+vector("K4 two conditions on one lock", function(aq, log)
+  local l = aq.Lock()
+  local c, d = aq.Condition(l), aq.Condition(l)
+  cond_waiter(aq, log, c, "c")
+  cond_waiter(aq, log, d, "d")
+  aq.sleep(0)
+  l:acquire()
+  d:notify()
+  log(c:locked())
+  l:release()
+  settle(aq)
+end, "true, d notified true, c Cancelled true")
+
+-- A task that waits at a barrier and logs its index, or the error.
+local function party(aq, log, b, name)
+  return aq.create_task(function()
+    local ok, index = pcall(b.wait, b)
+    log(name, ok and index or name_of(aq, index))
+    if not ok then pass_on_cancel(aq, index) end
+  end)
+end
+
+vector("K5 parties: 1 or more; one is never kept", function(aq, log)
+  log(try(aq, aq.Barrier, 0), try(aq, aq.Barrier, -1))
+  local b = aq.Barrier(1)
+  log(b:parties(), b:n_waiting(), b:broken(), b:wait(), b:wait())
+end, "misuse misuse, 1 0 false 0 0")
+
+vector("K5 each party gets an index of its own, again and again", function(aq, log)
+  local b = aq.Barrier(3)
+  for _ = 1, 2 do
+    party(aq, log, b, "a")
+    party(aq, log, b, "b")
+    aq.sleep(0)
+    log(b:n_waiting())
+    party(aq, log, b, "c")
+    settle(aq)
+    log(b:n_waiting())
+  end
+end, "2, c 2, a 0, b 1, 0, 2, c 2, a 0, b 1, 0")
+
+vector("K5 more than the parties: the rest wait for the next time", function(aq, log)
+  local b = aq.Barrier(2)
+  for _, name in ipairs {"a", "b", "c", "d", "e"} do party(aq, log, b, name) end
+  settle(aq, 8)
+  log(b:n_waiting())
+end, "b 1, a 0, d 1, c 0, 1, e Cancelled")
+
+vector("K5 a cancelled party leaves; the indices stay distinct", function(aq, log)
+  local b = aq.Barrier(3)
+  local a = party(aq, log, b, "a")
+  party(aq, log, b, "b")
+  aq.sleep(0)
+  a:cancel()
+  settle(aq)
+  log(b:n_waiting(), b:broken())
+  party(aq, log, b, "c")
+  party(aq, log, b, "d")
+  settle(aq)
+end, "a Cancelled, 1 false, d 2, b 1, c 0")
+
+vector("K5 abort breaks those who wait and all who come", function(aq, log)
+  local b = aq.Barrier(2)
+  party(aq, log, b, "a")
+  aq.sleep(0)
+  b:abort()
+  log(b:broken(), b:n_waiting())
+  settle(aq)
+  log(try(aq, b.wait, b))
+  b:reset()
+  log(b:broken())
+  party(aq, log, b, "c")
+  party(aq, log, b, "d")
+  settle(aq)
+end, "true 0, a BrokenBarrier, BrokenBarrier, false, d 1, c 0")
+
+vector("K5 reset breaks those who wait; who comes meanwhile waits", function(aq, log)
+  local b = aq.Barrier(2)
+  party(aq, log, b, "a")
+  aq.sleep(0)
+  b:reset()
+  party(aq, log, b, "b")
+  party(aq, log, b, "c")
+  settle(aq)
+  b:reset()
+  log(b:broken(), b:n_waiting())
+end, "a BrokenBarrier, c 1, b 0, false 0")
+
+---------------------------------------------------------------------------------------------------
+-- select
+
+-- Which branch and what it gave, or its error.
+local function chosen(aq, branches)
+  local which, value, err = aq.select(branches)
+  if err ~= nil then return which, value, name_of(aq, err) end
+  if value == nil then return which end
+  return which, value
+end
+
+vector("select: the first ready by position, then by sorted key; no hop", function(aq, log)
+  local hop = hops(aq)
+  local p, q = aq.Queue(), aq.Queue()
+  p:put_nowait "p"
+  q:put_nowait "q"
+  log(chosen(aq, {q:getting(), p:getting(), a = p:getting()}))
+  log(chosen(aq, {b = p:getting(), a = q:getting(), timeout = 0}))
+  q:put_nowait "q"
+  log(chosen(aq, {b = p:getting(), a = q:getting()}))
+  log(p:qsize(), q:qsize(), hop())
+end, "1 q, b p, a q, 0 0 0")
+
+vector("select: getting, putting, joining, waiting, task, future", function(aq, log)
+  local q, full, e, f = aq.Queue(), aq.Queue(1), aq.Event(), aq.Future()
+  full:put_nowait "full"
+  local t = aq.create_task(function()
+    aq.sleep(4)
+    boom()
+  end)
+  local function select_all()
+    local which, value = aq.select {
+      get = q:getting(), put = full:putting "x", join = full:joining(), go = e:waiting(),
+      task = t, future = f,
+    }
+    if which == "get" then log(which, value)
+    elseif which == "task" or which == "future" then log(which, name_of(aq, value:exception()))
+    else log(which) end
+  end
+  aq.create_task(function()
+    aq.sleep(1)
+    q:put_nowait "item"
+    aq.sleep(1)
+    full:get_nowait()
+    aq.sleep(1)
+    e:set()
+  end)
+  for _ = 1, 3 do select_all() end
+  e:clear()
+  select_all()
+  t = false
+  aq.create_task(function() f:set_exception "boom" end)
+  select_all()
+  f = false
+  full:get_nowait()
+  full:put_nowait(1)
+  aq.create_task(function()
+    for _ = 1, 3 do full:task_done() end
+  end)
+  select_all()
+end, "get item, put, go, task boom, future boom, join")
+
+vector("select: exactly one branch happens, the others leave no trace", function(aq, log)
+  local p, q, out = aq.Queue(), aq.Queue(), aq.Queue(1)
+  out:put_nowait "full"
+  local t = aq.create_task(function()
+    log(chosen(aq, {p:getting(), q:getting(), out:putting "x"}))
+  end)
+  getter(aq, log, q, "behind")
+  aq.sleep(0)
+  p:put_nowait "p"
+  q:put_nowait "q"
+  log(out:get_nowait(), out:full(), q:empty())
+  t:await()
+  log(p:qsize(), q:qsize(), out:qsize())
+end, "full false true, 1 p, behind q, 0 0 0")
+
+vector("select: a put in the same turn stays for others", function(aq, log)
+  local q = aq.Queue()
+  local t = aq.create_task(function() log(chosen(aq, {q:getting(), q:getting()})) end)
+  aq.sleep(0)
+  q:put_nowait(1)
+  q:put_nowait(2)
+  log(q:qsize(), q:empty(), q:get_nowait())
+  t:await()
+  log(q:qsize())
+end, "2 false 1, 1 2, 0")
+
+vector("select: put then cancel in one turn: the item goes to the next", function(aq, log)
+  local p, q = aq.Queue(), aq.Queue()
+  local t = aq.create_task(function() log(try(aq, aq.select, {p:getting(), q:getting()})) end)
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  q:put_nowait "x"
+  t:cancel()
+  settle(aq)
+end, "Cancelled, B x")
+
+vector("select: cancelled in a wait on a task: the task goes on", function(aq, log)
+  local inner = aq.create_task(function() return aq.sleep(1, "inner") end)
+  local t = aq.create_task(function() log(try(aq, aq.select, {inner})) end)
+  aq.sleep(0)
+  t:cancel()
+  log(inner:await())
+end, "Cancelled, inner")
+
+vector("select: timeout", function(aq, log)
+  local hop, q = hops(aq), aq.Queue()
+  log(chosen(aq, {q:getting(), timeout = 0}))
+  log(chosen(aq, {q:getting(), timeout = -1}), hop())
+  log(chosen(aq, {timeout = 0}), hop())
+  aq.create_task(function() log(chosen(aq, {q:getting(), timeout = 1})) end)
+  aq.create_task(function()
+    aq.sleep(1)
+    q:put_nowait "late"
+  end)
+  aq.sleep(2)
+  log(q:qsize())
+end, "timeout, timeout 0, timeout 0, timeout, 1")
+
+vector("select: a disabled branch; none enabled", function(aq, log)
+  local q = aq.Queue()
+  q:put_nowait(1)
+  log(chosen(aq, {false, q:getting(), other = false}))
+  log(try(aq, aq.select, {}), try(aq, aq.select, {false, a = false}))
+  log(chosen(aq, {false, timeout = 1}))
+end, "2 1, misuse misuse, timeout")
+
+vector("select: a queue that is shut down wins with its error", function(aq, log)
+  local q, p = aq.Queue(), aq.Queue(1)
+  p:put_nowait(1)
+  local t = aq.create_task(function()
+    log(chosen(aq, {get = q:getting(), put = p:putting(2)}))
+    log(chosen(aq, {get = false, put = p:putting(2)}))
+  end)
+  aq.sleep(0)
+  q:shutdown()
+  p:shutdown()
+  t:await()
+  log(chosen(aq, {q:getting()}))
+  log(chosen(aq, {p:getting()}))
+end, "get nil QueueShutDown, put nil QueueShutDown, 1 nil QueueShutDown, 1 1")
+
+vector("select: one hop after what it waits for", function(aq, log)
+  local hop, q, f = hops(aq), aq.Queue(), aq.Future()
+  local t
+  aq.create_task(function()
+    log(chosen(aq, {q:getting(), f}))
+    log(hop(), (aq.select {q:getting(), f}), hop())
+  end)
+  t = aq.create_task(function() log("last", hop()) end)
+  aq.create_task(function()
+    aq.select {t}
+    log("ended", hop())
+  end)
+  aq.sleep(0)
+  q:put_nowait(1)
+  f:set_result()
+  log("put", hop())
+  settle(aq)
+end, "last 1, ended 1, put 1, 1 1, 2 2 2")
+
+---------------------------------------------------------------------------------------------------
+-- Many items
+
+local function items_text(list)
+  local parts = {}
+  for i = 1, list.n do parts[i] = tostring(list[i]) end
+  return "[" .. table.concat(parts, " ") .. "]"
+end
+
+vector("get_many: its own ticket and what is free", function(aq, log)
+  local q = aq.Queue()
+  aq.create_task(function() log("A", items_text(q:get_many(2))) end)
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  for i = 1, 4 do q:put_nowait(i) end
+  aq.sleep(0)
+  log(items_text(q:get_many(5)), try(aq, q.get_many, q, 5, 0), try(aq, q.get_many, q, 0))
+end, "A [1 2], B 3, [4] Timeout misuse")
+
+vector("put_many: in order; what ends it early tells how many", function(aq, log)
+  local q = aq.Queue(2)
+  log(q:put_many {1, 2}, try(aq, q.put_many, q, {3}, 0), q:get())
+  log(q:put_many({3, 4}, 1), items_text(q:drain()), q:put_many {})
+  for _, how in ipairs {"cancel", "shutdown"} do
+    local t = aq.create_task(function()
+      local _, err = pcall(q.put_many, q, {"a", "b", "c"})
+      log(name_of(aq, err), err.stored)
+    end)
+    aq.sleep(0)
+    if how == "cancel" then t:cancel() else q:shutdown() end
+    t:await()
+    q:drain()
+  end
+end, "2 Timeout 1, 1 [2 3] 0, Cancelled 2, QueueShutDown 2")
+
+vector("drain and peek: only what is free", function(aq, log)
+  local q = aq.PriorityQueue(3)
+  log(try(aq, q.peek, q), items_text(q:drain()))
+  for _, item in ipairs {3, 1, 2} do q:put_nowait(item) end
+  putter(aq, log, q, "P", 0)
+  aq.sleep(0)
+  log(q:peek(), q:qsize(), items_text(q:drain()), q:qsize())
+  settle(aq)
+  log(q:get())
+  getter(aq, log, q, "A")
+  aq.sleep(0)
+  q:put_nowait(7)
+  log(try(aq, q.peek, q), items_text(q:drain()), q:qsize())
+  aq.sleep(0)
+end, "QueueEmpty [], 1 3 [1 2 3] 0, P put, 0, QueueEmpty [] 1, A 7")
+
+vector("items: until the queue is shut down and empty", function(aq, log)
+  local q = aq.Queue()
+  q:put_nowait "a"
+  aq.create_task(function()
+    for item in q:items() do log(item) end
+    log "no more"
+  end)
+  aq.sleep(0)
+  q:put_nowait "b"
+  q:put_nowait "c"
+  q:shutdown()
+  settle(aq)
+  local with_nil = aq.Queue()
+  with_nil:put_nowait(nil)
+  log(try(aq, function()
+    for _ in with_nil:items() do log "never" end
+  end))
+end, "a, b, c, no more, misuse")
 
 -- The events that a scenario shows on one implementation, as text like `expect`.
 local function play(aq, scenario)

@@ -188,6 +188,14 @@ static int raise_from(lua_State *L) {
   return lua_error(L);
 }
 
+/* internal: a cancel outstanding that was delivered is on its way again, since what it was delivered
+** as went under in another error (G10) */
+static int rearm_cancel(lua_State *L) {
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
+  if (t->requests > 0) t->must_cancel = true;
+  return 0;
+}
+
 /* internal: raises CancelledError if the running task has one that was not delivered yet */
 static int raise_cancel(lua_State *L) {
   struct aq_task *t = aq_task_running(L, aq_runtime(L));
@@ -218,6 +226,7 @@ void aq_open_task(lua_State *L) {
                                        {NULL, NULL}};
   static const luaL_Reg INTERNAL[] = {{"report_error", report_error},
                                       {"check_wait", check_wait},
+                                      {"rearm_cancel", rearm_cancel},
                                       {"raise_from", raise_from},
                                       {"raise_cancel", raise_cancel},
                                       {"create_task", create_task},
