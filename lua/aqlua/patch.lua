@@ -61,8 +61,8 @@ local function load_as(task, name, loader, extra)
   return load_module(name, loader, extra)
 end
 
--- Called by the require that aq.patch puts in place, for a module that is not loaded. The same results
--- and messages as the stock function's; errors are located at the caller of that require.
+-- Called by the require that aq.patch puts in place, for a module that is not loaded. Results and
+-- messages are the stock function's; errors are located at the caller of that require.
 function internal.require(...)
   local name = ...
   if type(name) ~= "string" and type(name) ~= "number" then
