@@ -191,7 +191,7 @@ int luaopen_aqlua(lua_State *L) {
   aq_set_internal(L, INTERNAL);
   set_version(L);
   lua_pushvalue(L, 1);
-  aq_task_open(L, rt);
+  aq_task_open(L);
   lua_pop(L, 1);
   preload_modules(L);
   make_lazy(L, 1);

@@ -40,13 +40,11 @@ static void push_weak_table(lua_State *L, const char *mode) {
 }
 
 static void make_tables(lua_State *L) {
-  static const int PLAIN[] = {AQ_UV_LIVE, AQ_UV_ERRORS, AQ_UV_REPORTS, AQ_UV_INTERNAL};
+  static const int PLAIN[] = {AQ_UV_LIVE, AQ_UV_IDLE, AQ_UV_ERRORS, AQ_UV_REPORTS, AQ_UV_INTERNAL};
   for (size_t i = 0; i < sizeof PLAIN / sizeof *PLAIN; i++) {
     lua_newtable(L);
     lua_setiuservalue(L, -2, PLAIN[i]);
   }
-  push_weak_table(L, "v");
-  lua_setiuservalue(L, -2, AQ_UV_IDLE);
   push_weak_table(L, "v");
   lua_setiuservalue(L, -2, AQ_UV_FAILED);
   push_weak_table(L, "k");

@@ -27,7 +27,7 @@ struct aq_task;
 /* User values of the runtime. */
 enum {
   AQ_UV_LIVE = 1,     /* shelf of tasks not done, and of futures with callbacks to come */
-  AQ_UV_IDLE,         /* coroutines that wait for a new task; weak: a collection drops them */
+  AQ_UV_IDLE,         /* coroutines that rest until the next task (pool.h) */
   AQ_UV_ERRORS,       /* the bare error values, by kind */
   AQ_UV_TASK_META,    /* metatable of Task */
   AQ_UV_FUTURE_META,  /* metatable of Future */
@@ -60,7 +60,8 @@ struct aq_runtime {
   uint64_t next_task_id;   /* tasks made so far + 1 */
   uint64_t failures;       /* tasks failed so far: numbers AQ_UV_FAILED */
   uint64_t flushed;        /* of those, how many have been looked at when a run ended */
-  uint32_t nidle;          /* entries of AQ_UV_IDLE, some of them collected */
+  uint32_t nidle;          /* coroutines at rest: entries of AQ_UV_IDLE */
+  uint32_t fewest_idle;    /* the fewest at once since the collector's last cycle */
   uint32_t nreports;       /* entries of AQ_UV_REPORTS */
   uint32_t walk_epoch;     /* number of the latest search for a circle */
   uint32_t cancel_epoch;   /* number of the latest cancel operation */

@@ -13,6 +13,7 @@
 
 #include "error.h"
 #include "interrupt.h"
+#include "pool.h"
 #include "traceback.h"
 #include "unhandled.h"
 #include "watch.h"
@@ -57,9 +58,7 @@ static void store_failure(lua_State *L, struct aq_task *t) {
 ** Nothing here runs a finalizer: the coroutine is not at rest yet. */
 static void retire(lua_State *L, struct aq_task *t) {
   struct aq_runtime *rt = t->future.rt;
-  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_IDLE);
-  lua_pushthread(L);
-  lua_rawseti(L, -2, ++rt->nidle);
+  aq_pool_give(L, rt);
   if (t->future.ncallbacks > 0) return;
   lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_LIVE);
   aq_shelf_drop(L, &rt->live, -1, t->future.live_slot);
@@ -109,28 +108,11 @@ static int body(lua_State *L) {
 
 static void step(struct aq_waiter *w);
 
-void aq_task_open(lua_State *L, struct aq_runtime *rt) {
-  (void)rt;
+void aq_task_open(lua_State *L) {
+  aq_pool_open(L);
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, body, 1);
   lua_setiuservalue(L, -2, AQ_UV_BODY);
-}
-
-/* Pushes a coroutine that rests; NULL, and nothing pushed, if there is none. */
-static lua_State *push_resting(lua_State *L, struct aq_runtime *rt) {
-  if (rt->nidle == 0) return NULL;
-  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_IDLE);
-  lua_State *co = NULL;
-  while (co == NULL && rt->nidle > 0) { /* the collector may have taken some */
-    lua_rawgeti(L, -1, rt->nidle);
-    co = lua_tothread(L, -1);
-    if (co != NULL && lua_status(co) != LUA_YIELD) co = NULL; /* somebody closed it */
-    lua_pushnil(L);
-    lua_rawseti(L, -3, rt->nidle--);
-    if (co == NULL) lua_pop(L, 1);
-  }
-  lua_remove(L, co != NULL ? -2 : -1);
-  return co;
 }
 
 /* Pushes a new coroutine, with the body and the traceback function at its bottom. */
@@ -169,7 +151,7 @@ struct aq_task *aq_task_new(lua_State *L, int nargs) {
   init_task(t, rt);
   lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_TASK_META);
   lua_setmetatable(L, -2);
-  t->co = push_resting(L, rt);
+  t->co = aq_pool_take(L, rt);
   if (t->co == NULL) {
     t->co = push_new(L);
     t->nstart = 1; /* its traceback function is an argument of the body's */

@@ -77,7 +77,7 @@ struct aq_task {
 };
 
 /* Opens what all tasks share. The runtime's userdata is on top. [-0, +0, m] */
-void aq_task_open(lua_State *L, struct aq_runtime *rt);
+void aq_task_open(lua_State *L);
 
 /* One turn of the agenda, as aq_agenda_turn, by the shortest way for tasks. */
 void aq_task_turn(struct aq_agenda *a);
