@@ -296,7 +296,9 @@ describe("colours", function()
   end)
 
   it("are used on a terminal, unless NO_COLOR is set", function()
-    if not os.execute "command -v script >/dev/null" then return pending "needs script" end
+    if not os.execute "script -qec true /dev/null >/dev/null 2>&1" then
+      return pending "needs script and a pseudo-terminal"
+    end
     local function error_with(variables)
       local command = "env -u NO_COLOR TERM=xterm %s %s -e 'error 1'"
       return run("script -qec " .. quote(command:format(variables, aqlua)) .. " /dev/null")

@@ -241,7 +241,7 @@ end)
 -- it(name, body) where body gets a terminal with the prompt on it.
 local function on_terminal(name, body, command)
   it(name, helper.within(60, function()
-    if not terminal.is_there then return pending "needs tmux" end
+    if not terminal.is_there then return pending "needs tmux and a pseudo-terminal" end
     local term <close> = terminal.open(command or aqlua)
     term:wait "\n> *$"
     body(term)
@@ -385,7 +385,7 @@ describe("on a terminal", function()
   end)
 
   it("-i after a script: its tasks run on while the prompt waits", helper.within(60, function()
-    if not terminal.is_there then return pending "needs tmux" end
+    if not terminal.is_there then return pending "needs tmux and a pseudo-terminal" end
     local path = helper.write_file [[
       local aq = require "aqlua"
       jobs = aq.Queue { name = "jobs" }

@@ -60,7 +60,13 @@ Terminal.__close = Terminal.close
 
 local terminal = {}
 
-terminal.is_there = os.execute "command -v tmux >/dev/null 2>&1" == true
+-- Whether tmux is there and gets a pseudo-terminal: a bare chroot has none to give.
+terminal.is_there = os.execute([[
+  exec >/dev/null 2>&1
+  socket=aqlua-probe-$$
+  tmux -L $socket -f /dev/null new-session -d 'sleep 10' || exit 1
+  tmux -L $socket kill-server
+]]) == true
 
 -- A terminal of 80 by 24 in which a shell command runs, with a home directory of its own. When that
 -- has ended, its status and the terminal's settings are shown.
