@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "traceback.h"
+
 struct error {
   enum aq_error_kind kind;
 };
@@ -86,16 +88,11 @@ int aq_error_invalid_state(lua_State *L, const char *message) {
   return lua_error(L);
 }
 
-/* Pushes "chunk:line: " of the innermost Lua function that is not the library's own, or "". */
+/* Pushes "chunk:line: " of who called into the library, or "". */
 static void push_where(lua_State *L) {
-  lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline <= 0 || strncmp(ar.source, AQ_CHUNK, sizeof AQ_CHUNK - 1) == 0) continue;
-    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-    return;
-  }
-  lua_pushliteral(L, "");
+  bool is_known = aq_push_line(L, L, 1);
+  lua_pushfstring(L, is_known ? "%s: " : "", lua_tostring(L, -1));
+  lua_remove(L, -2);
 }
 
 int aq_error_misuse(lua_State *L, const char *format, ...) {

@@ -10,27 +10,17 @@
 #include "leaves.h"
 #include "lua_sources.h"
 #include "task.h"
+#include "traceback.h"
 #include "waiting.h"
 
 /* ---- stacks ---------------------------------------------------------------------------------- */
 
-/* Pushes the stack of `co` from `level` on, without the frames at its bottom that are ours. */
-static void push_stack(lua_State *L, lua_State *co, int level) {
-  static const char OURS[] = "\n\t[C]: in ?";
-  size_t length, ours = sizeof OURS - 1;
-  luaL_traceback(L, co, NULL, level);
-  const char *text = lua_tolstring(L, -1, &length);
-  while (length > ours && memcmp(text + length - ours, OURS, ours) == 0) length -= ours;
-  lua_pushlstring(L, text, length);
-  lua_remove(L, -2);
-}
-
 /* Pushes the stack of a task, that of a coroutine it has resumed first. */
 static void push_stacks(lua_State *L, const struct aq_task *t, lua_State *inner, int level) {
-  push_stack(L, inner, level);
+  aq_push_stack(L, inner, level);
   if (inner == t->co) return;
   lua_pushliteral(L, "\nin a coroutine resumed here: ");
-  push_stack(L, t->co, 0);
+  aq_push_stack(L, t->co, 0);
   lua_concat(L, 3);
 }
 
@@ -43,7 +33,7 @@ static void push_entry(lua_State *L, int idx, lua_State *running) {
   lua_State *inner = runs ? running : t->is_suspended ? t->innermost : t->co;
   if (runs) {
     aq_task_push_name(L, idx);
-    aq_push_line(L, running);
+    aq_push_line(L, running, 0);
     lua_pushfstring(L, "%s: running, at %s", lua_tostring(L, -2), lua_tostring(L, -1));
     lua_replace(L, -3);
     lua_pop(L, 1);
@@ -108,7 +98,7 @@ static int waits_in(lua_State *L) {
   }
   uint64_t now_ns = aq_loop_now(t->future.rt->loop);
   lua_pushnumber(L, now_ns > t->since_ns ? (lua_Number)(now_ns - t->since_ns) / 1e9 : 0);
-  aq_push_line(L, t->innermost);
+  aq_push_line(L, t->innermost, 0);
   return 4;
 }
 

@@ -17,6 +17,7 @@
 #include "error.h"
 #include "inspect.h"
 #include "task.h"
+#include "traceback.h"
 #include "waiting.h"
 
 static const uint64_t GRACE_NS = 50000000;
@@ -97,7 +98,7 @@ static void serve_report(lua_State *L, struct aq_runtime *rt) {
 /* Pushes the reason, and where the task is: e.g. "interrupted by SIGINT at a.lua:3". */
 static void push_message(lua_State *L, struct aq_task *t, const char *why) {
   bool runs = t->future.rt->current == t;
-  aq_push_line(L, runs ? L : t->is_suspended ? t->innermost : t->co);
+  aq_push_line(L, runs ? L : t->is_suspended ? t->innermost : t->co, 0);
   if (strcmp(lua_tostring(L, -1), "?") == 0)
     lua_pushstring(L, why);
   else

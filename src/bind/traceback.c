@@ -27,17 +27,26 @@ static bool push_origin(lua_State *L, int task) {
   return true;
 }
 
-/* Pushes the stack of this coroutine without the frames at its bottom that are ours. */
-static void push_stack(lua_State *L) {
+void aq_push_stack(lua_State *L, lua_State *co, int level) {
   static const char OURS[] = "\n\t[C]: in ?";
-  luaL_traceback(L, L, NULL, 1);
-  size_t length;
+  size_t length, ours = sizeof OURS - 1;
+  luaL_traceback(L, co, NULL, level);
   const char *text = lua_tolstring(L, -1, &length);
-  while (length > sizeof OURS &&
-         memcmp(text + length - sizeof OURS + 1, OURS, sizeof OURS - 1) == 0)
-    length -= sizeof OURS - 1;
+  while (length > ours && memcmp(text + length - ours, OURS, ours) == 0) length -= ours;
   lua_pushlstring(L, text, length);
   lua_remove(L, -2);
+}
+
+bool aq_push_line(lua_State *L, lua_State *co, int level) {
+  lua_Debug ar;
+  for (; lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "Sl", &ar);
+    if (ar.currentline <= 0 || strncmp(ar.source, AQ_CHUNK, sizeof AQ_CHUNK - 1) == 0) continue;
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+    return true;
+  }
+  lua_pushliteral(L, "?");
+  return false;
 }
 
 int aq_traceback_handler(lua_State *L) {
@@ -46,7 +55,7 @@ int aq_traceback_handler(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   aq_task_push(L, rt->current);
   bool has_origin = push_origin(L, 2);
-  push_stack(L);
+  aq_push_stack(L, L, 1);
   if (has_origin) lua_concat(L, 2);
   aq_set_extra(L, 2, AQ_X_TRACEBACK);
   lua_settop(L, 1);

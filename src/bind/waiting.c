@@ -7,19 +7,8 @@
 #include "waiting.h"
 
 #include <lauxlib.h>
-#include <string.h>
 
-void aq_push_line(lua_State *L, lua_State *co) {
-  lua_Debug ar;
-  for (int level = 0; lua_getstack(co, level, &ar); level++) {
-    lua_getinfo(co, "Sl", &ar);
-    if (ar.currentline > 0 && strncmp(ar.source, AQ_CHUNK, sizeof AQ_CHUNK - 1) != 0) {
-      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-      return;
-    }
-  }
-  lua_pushliteral(L, "?");
-}
+#include "traceback.h"
 
 /* Pushes " on " and the object that the waiting function was called on, or "". */
 static void push_object(lua_State *L, lua_State *co) {
@@ -46,7 +35,7 @@ void aq_push_waiting(lua_State *L, int idx) {
   aq_task_push_name(L, idx);
   if (t->is_suspended) {
     push_object(L, t->innermost);
-    aq_push_line(L, t->innermost);
+    aq_push_line(L, t->innermost, 0);
     lua_pushfstring(L, "%s: %s%s, for %f s, at %s", lua_tostring(L, top + 1), t->wait->name,
                     lua_tostring(L, top + 2), seconds_waited(t), lua_tostring(L, top + 3));
   } else {

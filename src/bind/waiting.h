@@ -8,10 +8,6 @@
 
 #include "task.h"
 
-/* Pushes "chunk:line" of the innermost Lua function of a coroutine that is not one of the library's
-** own, or "?". [-0, +1, m] */
-void aq_push_line(lua_State *L, lua_State *co);
-
 /* Pushes one line on the Task at `idx`: name, what it waits in, since when, where. [-0, +1, m] */
 void aq_push_waiting(lua_State *L, int idx);
 

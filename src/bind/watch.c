@@ -8,6 +8,7 @@
 
 #include "aqlua.h"
 #include "task.h"
+#include "traceback.h"
 #include "waiting.h"
 
 static const uint64_t LONG_NS = 100000000;
@@ -22,7 +23,7 @@ static void warn(lua_State *L) {
 static void push_start(lua_State *L, struct aq_task *t) {
   lua_Debug ar;
   if (t->has_started) {
-    aq_push_line(L, t->is_suspended ? t->innermost : t->co);
+    aq_push_line(L, t->is_suspended ? t->innermost : t->co, 0);
     return;
   }
   int i = lua_gettop(t->co);
@@ -60,7 +61,7 @@ struct aq_watched aq_watch_begin(struct aq_runtime *rt, struct aq_task *t) {
 static void warn_of_length(lua_State *L, const struct aq_task *t, uint64_t ns) {
   aq_task_push_name(L, 1);
   if (t->is_suspended && !t->has_ended)
-    aq_push_line(L, t->innermost);
+    aq_push_line(L, t->innermost, 0);
   else
     lua_pushliteral(L, "its end");
   lua_pushfstring(L, "task '%s' ran for %f s without waiting, from %s to %s", lua_tostring(L, -2),
@@ -74,7 +75,7 @@ static void warn_of_cancel(lua_State *L, const struct aq_task *t) {
   if (t->has_ended) {
     lua_pushliteral(L, "returned");
   } else {
-    aq_push_line(L, t->innermost);
+    aq_push_line(L, t->innermost, 0);
     lua_pushfstring(L, "waits again, at %s", lua_tostring(L, -1));
     lua_remove(L, -2);
   }
