@@ -643,15 +643,14 @@ describe("a task's coroutine", function()
     assert.equal("done", task:await())
   end)
 
-  it("cannot be resumed or closed between two tasks: the next one comes to no harm", function()
+  it("is dead when the task is done: resuming or closing it does the next one no harm", function()
     local co
     aq.create_task(function() co = coroutine.running() end):await()
     tick()
     for _ = 1, 3 do
-      local ok, err = coroutine.resume(co, "x", "y")
-      assert.is_false(ok)
-      assert.equal("string", type(err))
-      assert.is_false((pcall(coroutine.close, co)))
+      assert.equal("dead", coroutine.status(co))
+      assert.same({ false, "cannot resume dead coroutine" }, { coroutine.resume(co, "x", "y") })
+      assert.is_true(coroutine.close(co))
     end
     for i = 1, 3 do
       local args = aq.create_task(function(...)
@@ -667,8 +666,8 @@ describe("a task's coroutine", function()
     aq.create_task(function() co = coroutine.running() end):await()
     tick()
     local task = aq.create_task(function(...) return coroutine.running(), ... end, 1, 2)
-    coroutine.resume(co, "stranger")
-    pcall(coroutine.close, co)
+    assert.same({ false, "the coroutine is a task's" }, { coroutine.resume(co, "stranger") })
+    assert.is_false((pcall(coroutine.close, co)))
     local used, a, b = task:await()
     assert.is_true(rawequal(co, used))
     assert.same({ 1, 2 }, { a, b })
@@ -699,7 +698,44 @@ describe("a task's coroutine", function()
     ]]
     assert.equal("", err)
     assert.equal(0, status)
-    assert.equal("done\tsuspended\n", out)
+    assert.equal("done\tdead\n", out)
+  end)
+
+  it("under stock Lua without aq.patch: meddling before the first step fails the task", function()
+    local out, err, status = helper.run_stock [[
+      local aq = require "aqlua"
+      aq.run(function()
+        for _, meddle in ipairs { coroutine.resume, coroutine.close } do
+          local co
+          aq.create_task(function() co = coroutine.running() end):await()
+          local task = aq.create_task(function(...) return ... end, print, "called")
+          meddle(co, "by a stranger")
+          print(pcall(task.await, task))
+        end
+        print(aq.create_task(function(...) return ... end, 1, 2):await())
+      end)
+    ]]
+    local refused = "false\tthe task's coroutine was resumed or closed by somebody else\n"
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.equal(refused .. refused .. "1\t2\n", (out:gsub("called.-\n", "")))
+  end)
+
+  it("has the hook of the coroutine that made the task, and none of an earlier task's", function()
+    local out, err = helper.run_stock [[
+      local aq = require "aqlua"
+      local function get() return debug.gethook() ~= nil end
+      aq.run(function()
+        aq.create_task(function() debug.sethook(function() end, "", 1000) end):await()
+        print(aq.create_task(get):await())
+        debug.sethook(function() end, "", 1000)
+        print(aq.create_task(get):await())
+        debug.sethook()
+        print(aq.create_task(get):await())
+      end)
+    ]]
+    assert.equal("", err)
+    assert.equal("false\ntrue\nfalse\n", out)
   end)
 end)
 

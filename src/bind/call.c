@@ -65,7 +65,8 @@ static int spawn_drain(lua_State *L) {
 
 /* Cancels all tasks and waits for them, in a task of its own. Asking to stop changes nothing now. */
 static void drain(lua_State *L, struct aq_runtime *rt) {
-  if (aq_shelf_is_empty(&rt->live)) return; /* nobody is left, as with most programs */
+  if (aq_shelf_count(&rt->live) == rt->pool.count)
+    return; /* nobody is left, as with most programs */
   lua_pushcfunction(L, spawn_drain);
   if (lua_pcall(L, 0, 1, 0) == LUA_OK) {
     struct aq_task *t = aq_check_task(L, -1);

@@ -22,8 +22,7 @@ static void forget(lua_State *L, int idx, struct callback *c) {
   lua_pushnil(L);
   lua_rawsetp(L, -2, c);
   lua_pop(L, 1);
-  bool is_live_task = f->class == aq_task_class && f->state == AQ_PENDING;
-  if (--f->ncallbacks > 0 || is_live_task) return;
+  if (--f->ncallbacks > 0) return;
   aq_runtime_push_uv(L, f->rt, AQ_UV_LIVE);
   aq_shelf_take(L, &f->rt->live, -1, f->live_slot);
   f->live_slot = 0;

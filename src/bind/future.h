@@ -36,7 +36,7 @@ struct aq_future {
   const void *class; /* tells what a userdata is: see aq_test_future */
   struct aq_runtime *rt;
   struct aq_list joiners; /* who waits for the end: tasks and callbacks, in order */
-  uint32_t live_slot;     /* in AQ_UV_LIVE, or 0 */
+  uint32_t live_slot;     /* in AQ_UV_LIVE while callbacks are to come, or 0 */
   uint32_t ncallbacks;    /* callbacks that have still to run */
   int nresults;           /* values returned */
   uint32_t walk_epoch;    /* of the latest search that came by (aq_future_leads_to) */

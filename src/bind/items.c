@@ -90,7 +90,7 @@ static void push_held(lua_State *L, struct aq_item item) {
 
 /* A large shelf that has become empty is given up: its table goes to the collector. */
 static void trim_shelf(lua_State *L, struct aq_items *items) {
-  if (items->shelf.capacity <= SHELF_KEEP || !aq_shelf_is_empty(&items->shelf)) return;
+  if (items->shelf.capacity <= SHELF_KEEP || aq_shelf_count(&items->shelf) > 0) return;
   aq_shelf_free(L, &items->shelf);
   lua_pushnil(L);
   lua_setiuservalue(L, 1, AQ_UV_SHELF);

@@ -53,6 +53,11 @@ static void set_waiting(lua_State *L, lua_State *co, bool waiting) {
 static enum outcome resume(lua_State *L, lua_State *co, int nargs, int *nresults) {
   struct aq_runtime *rt = aq_runtime(L);
   struct aq_level level = {L, co, rt->level};
+  if (aq_task_is_loaded(co)) {
+    lua_pop(co, nargs);
+    lua_pushliteral(co, "the coroutine is a task's");
+    return FAILED;
+  }
   rt->level = &level;
   rt->met_stranger = false;
   aq_interrupt_follow(rt);

@@ -5,6 +5,41 @@
 
 #include <lauxlib.h>
 
+#include "runtime.h"
+
+enum { FIRST_CAPACITY = 16 };
+
+static void *resize(lua_State *L, struct aq_pool *p, uint32_t capacity) {
+  void *ud;
+  lua_Alloc alloc = lua_getallocf(L, &ud);
+  size_t size = sizeof *p->rested;
+  return alloc(ud, p->rested, p->capacity * size, capacity * size);
+}
+
+void aq_pool_free(lua_State *L, struct aq_pool *p) {
+  if (p->rested != NULL) resize(L, p, 0);
+  *p = (struct aq_pool){0};
+}
+
+/* Room for one more. If there is no memory, a coroutine is let go instead: that is no failure. */
+static bool has_room(lua_State *L, struct aq_pool *p) {
+  if (p->count < p->capacity) return true;
+  uint32_t capacity = p->capacity > 0 ? p->capacity * 2 : FIRST_CAPACITY;
+  struct aq_rested *rested = resize(L, p, capacity);
+  if (rested == NULL) return false;
+  p->rested = rested;
+  p->capacity = capacity;
+  return true;
+}
+
+static struct aq_rested pop(struct aq_pool *p) {
+  struct aq_rested r = p->rested[--p->count];
+  if (p->count < p->fewest) p->fewest = p->count;
+  return r;
+}
+
+/* ---- letting go ------------------------------------------------------------------------------ */
+
 /* A table that is garbage at once: its finalizer runs at the end of each cycle, and makes the next.
 ** Stack: the metatable on top. [-0, +0, m] */
 static void watch_cycle(lua_State *L) {
@@ -19,12 +54,10 @@ static int cycle_gc(lua_State *L) {
   lua_getmetatable(L, 1);
   watch_cycle(L);
   if (rt == NULL) return 0;
-  aq_runtime_push_uv(L, rt, AQ_UV_IDLE);
-  for (; rt->fewest_idle > 0; rt->fewest_idle--) {
-    lua_pushnil(L);
-    lua_rawseti(L, -2, rt->nidle--);
-  }
-  rt->fewest_idle = rt->nidle;
+  struct aq_pool *p = &rt->pool;
+  aq_runtime_push_uv(L, rt, AQ_UV_LIVE);
+  for (uint32_t n = p->fewest; n > 0; n--) aq_shelf_drop(L, &rt->live, -1, pop(p).slot);
+  p->fewest = p->count;
   return 0;
 }
 
@@ -36,31 +69,43 @@ void aq_pool_open(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Pushes the coroutine on top of the pool at -1, taken out; NULL if somebody has closed it. */
-static lua_State *pop(lua_State *L, struct aq_runtime *rt) {
-  lua_rawgeti(L, -1, rt->nidle);
-  lua_pushnil(L);
-  lua_rawseti(L, -3, rt->nidle--);
-  if (rt->nidle < rt->fewest_idle) rt->fewest_idle = rt->nidle;
-  lua_State *co = lua_tothread(L, -1);
-  if (lua_status(co) == LUA_YIELD) return co;
+/* ---- taking and giving ----------------------------------------------------------------------- */
+
+static void let_go(lua_State *L, struct aq_runtime *rt, uint32_t slot) {
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_LIVE);
+  aq_shelf_drop(L, &rt->live, -1, slot);
   lua_pop(L, 1);
+}
+
+/* The hook of whoever makes the task, as for a new coroutine. */
+static void inherit_hook(lua_State *L, lua_State *co) {
+  if (lua_gethook(L) == NULL && lua_gethook(co) == NULL) return;
+  lua_sethook(co, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
+}
+
+lua_State *aq_pool_take(lua_State *L, struct aq_runtime *rt, int room, uint32_t *slot) {
+  while (rt->pool.count > 0) {
+    struct aq_rested r = pop(&rt->pool);
+    *slot = r.slot;
+    if (lua_checkstack(r.co, room)) {
+      inherit_hook(L, r.co);
+      return r.co;
+    }
+    let_go(L, rt, r.slot);
+  }
   return NULL;
 }
 
-lua_State *aq_pool_take(lua_State *L, struct aq_runtime *rt) {
-  lua_State *co = NULL;
-  if (rt->nidle == 0) return NULL;
-  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_IDLE);
-  while (co == NULL && rt->nidle > 0) co = pop(L, rt);
-  lua_remove(L, co != NULL ? -2 : -1);
-  return co;
-}
-
-void aq_pool_give(lua_State *L, struct aq_runtime *rt) {
-  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_IDLE);
+/* A hook must not run between here and the return: it might make a task. */
+void aq_pool_give(lua_State *L, struct aq_runtime *rt, uint32_t slot) {
+  if (!has_room(L, &rt->pool)) {
+    let_go(L, rt, slot);
+    return;
+  }
+  if (lua_gethook(L) != NULL) lua_sethook(L, NULL, 0, 0);
+  rt->pool.rested[rt->pool.count++] = (struct aq_rested){L, slot};
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_LIVE);
   lua_pushthread(L);
-  lua_rawseti(L, -2, rt->nidle + 1);
-  rt->nidle++;
+  lua_rawseti(L, -2, slot);
   lua_pop(L, 1);
 }

@@ -28,6 +28,7 @@ static int runtime_gc(lua_State *L) {
   if (rt->loop != NULL) aq_loop_free(rt->loop);
   rt->loop = NULL;
   aq_shelf_free(L, &rt->live);
+  aq_pool_free(L, &rt->pool);
   return 0;
 }
 
@@ -40,7 +41,7 @@ static void push_weak_table(lua_State *L, const char *mode) {
 }
 
 static void make_tables(lua_State *L) {
-  static const int PLAIN[] = {AQ_UV_LIVE, AQ_UV_IDLE, AQ_UV_ERRORS, AQ_UV_REPORTS, AQ_UV_INTERNAL};
+  static const int PLAIN[] = {AQ_UV_LIVE, AQ_UV_ERRORS, AQ_UV_REPORTS, AQ_UV_INTERNAL};
   for (size_t i = 0; i < sizeof PLAIN / sizeof *PLAIN; i++) {
     lua_newtable(L);
     lua_setiuservalue(L, -2, PLAIN[i]);

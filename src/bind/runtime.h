@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "core/loop.h"
+#include "pool.h"
 #include "shelf.h"
 
 struct aq_task;
@@ -26,20 +27,20 @@ struct aq_task;
 
 /* User values of the runtime. */
 enum {
-  AQ_UV_LIVE = 1,     /* shelf of tasks not done, and of futures with callbacks to come */
-  AQ_UV_IDLE,         /* coroutines that rest until the next task (pool.h) */
-  AQ_UV_ERRORS,       /* the bare error values, by kind */
-  AQ_UV_TASK_META,    /* metatable of Task */
-  AQ_UV_FUTURE_META,  /* metatable of Future */
-  AQ_UV_BODY,         /* the function at the bottom of each task's coroutine */
-  AQ_UV_ON_ERROR,     /* the handler set with aq.on_error, or nil */
-  AQ_UV_FAILED,       /* number -> task that failed; weak */
-  AQ_UV_REPORTS,      /* list of tasks to report in the next turn */
-  AQ_UV_DEADLOCK,     /* text of the latest deadlock report */
-  AQ_UV_WAITING,      /* coroutines of the user's that a wait passed through; weak keys */
-  AQ_UV_INTERNAL,     /* functions shared with the Lua layer */
-  AQ_UV_MODULE,       /* the module table */
-  AQ_UV_QUEUES,       /* the living queues, if anybody wants to know; weak keys (inspect.c) */
+  AQ_UV_LIVE = 1,    /* shelf of tasks not done, of coroutines at rest (pool.h), and of futures with
+                      ** callbacks to come */
+  AQ_UV_ERRORS,      /* the bare error values, by kind */
+  AQ_UV_TASK_META,   /* metatable of Task */
+  AQ_UV_FUTURE_META, /* metatable of Future */
+  AQ_UV_BODY,        /* the function at the bottom of each task's coroutine */
+  AQ_UV_ON_ERROR,    /* the handler set with aq.on_error, or nil */
+  AQ_UV_FAILED,      /* number -> task that failed; weak */
+  AQ_UV_REPORTS,     /* list of tasks to report in the next turn */
+  AQ_UV_DEADLOCK,    /* text of the latest deadlock report */
+  AQ_UV_WAITING,     /* coroutines of the user's that a wait passed through; weak keys */
+  AQ_UV_INTERNAL,    /* functions shared with the Lua layer */
+  AQ_UV_MODULE,      /* the module table */
+  AQ_UV_QUEUES,      /* the living queues, if anybody wants to know; weak keys (inspect.c) */
   AQ_UV_ON_INTERRUPT, /* who is asked first when the program is to stop, or nil (interrupt.c) */
   AQ_UV_COUNT = AQ_UV_ON_INTERRUPT
 };
@@ -57,11 +58,10 @@ struct aq_runtime {
   struct aq_task *current; /* the task being resumed, or NULL */
   struct aq_level *level;  /* the innermost resume under way, or NULL */
   struct aq_shelf live;    /* slots of AQ_UV_LIVE */
+  struct aq_pool pool;     /* coroutines at rest */
   uint64_t next_task_id;   /* tasks made so far + 1 */
   uint64_t failures;       /* tasks failed so far: numbers AQ_UV_FAILED */
   uint64_t flushed;        /* of those, how many have been looked at when a run ended */
-  uint32_t nidle;          /* coroutines at rest: entries of AQ_UV_IDLE */
-  uint32_t fewest_idle;    /* the fewest at once since the collector's last cycle */
   uint32_t nreports;       /* entries of AQ_UV_REPORTS */
   uint32_t walk_epoch;     /* number of the latest search for a circle */
   uint32_t cancel_epoch;   /* number of the latest cancel operation */

@@ -54,7 +54,7 @@ void aq_shelf_grow(lua_State *L, struct aq_shelf *s, uint32_t n, int owner, int 
 uint32_t aq_shelf_put(lua_State *L, struct aq_shelf *s, int table, int value) {
   table = lua_absindex(L, table);
   lua_pushvalue(L, value);
-  uint32_t slot = s->free[--s->nfree];
+  uint32_t slot = aq_shelf_slot(s);
   lua_rawseti(L, table, slot);
   return slot;
 }

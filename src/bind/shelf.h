@@ -36,6 +36,9 @@ static inline void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, uint32_t n
   while (s->nfree < n) aq_shelf_grow(L, s, n, owner, uv);
 }
 
+/* A free slot, which there must be; it is the caller's, who sets it in the table himself. */
+static inline uint32_t aq_shelf_slot(struct aq_shelf *s) { return s->free[--s->nfree]; }
+
 /* Puts the value at `value` into the table at `table`; a slot must be free. [-0, +0, -] */
 uint32_t aq_shelf_put(lua_State *L, struct aq_shelf *s, int table, int value);
 
@@ -45,7 +48,7 @@ void aq_shelf_take(lua_State *L, struct aq_shelf *s, int table, uint32_t slot);
 /* Forgets the value in `slot` of the table at `table` and frees the slot. [-0, +0, -] */
 void aq_shelf_drop(lua_State *L, struct aq_shelf *s, int table, uint32_t slot);
 
-/* True when nothing is shelved. */
-static inline int aq_shelf_is_empty(const struct aq_shelf *s) { return s->nfree == s->capacity; }
+/* How many slots are taken. */
+static inline uint32_t aq_shelf_count(const struct aq_shelf *s) { return s->capacity - s->nfree; }
 
 #endif

@@ -1,10 +1,9 @@
 /*
 ** task.c - making a task, its steps, its end.
 **
-** A coroutine outlives its task: the function at its bottom runs one protected call after another
-** and rests between two of them in a yield, so that the next task need not make a new one. Its
-** stack during a task: [1] the traceback function, which stays, [2] the Task, [3...] function and
-** arguments, later the results.
+** At the bottom of a task's coroutine is `body`, which makes one protected call. Its stack: [1] the
+** traceback function, [2] the Task, [3...] function and arguments, later the results. When it has
+** returned, the coroutine is as good as new and rests until the next task (pool.h).
 */
 #include "task.h"
 
@@ -19,13 +18,6 @@
 #include "watch.h"
 
 /* ---- the body: inside the coroutine ---------------------------------------------------------- */
-
-static int body(lua_State *L);
-
-static int body_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status, (void)ctx;
-  return body(L);
-}
 
 /* A body that returned although a cancel was still to be delivered ends cancelled (T4). */
 static void store_success(lua_State *L, struct aq_task *t) {
@@ -54,17 +46,6 @@ static void store_failure(lua_State *L, struct aq_task *t) {
   aq_future_store_error(L, 2);
 }
 
-/* Offers the coroutine for the next task, and lets go of this one unless callbacks are to see it.
-** Nothing here runs a finalizer: the coroutine is not at rest yet. */
-static void retire(lua_State *L, struct aq_task *t) {
-  struct aq_runtime *rt = t->future.rt;
-  aq_pool_give(L, rt);
-  if (t->future.ncallbacks > 0) return;
-  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_LIVE);
-  aq_shelf_drop(L, &rt->live, -1, t->future.live_slot);
-  t->future.live_slot = 0;
-}
-
 /* The task whose error this one was handed is not kept alive any longer. */
 static void forget_origin(lua_State *L) {
   lua_pushnil(L);
@@ -79,27 +60,12 @@ static int body_end(lua_State *L, int status, lua_KContext ctx) {
     store_success(L, t);
   else
     store_failure(L, t);
-  retire(L, t);
+  aq_pool_give(L, t->future.rt, t->slot);
   t->has_ended = true;
-  lua_settop(L, 1);
-  return lua_yieldk(L, 0, 0, body_again);
-}
-
-/*
-** Somebody but the scheduler resumed this coroutine between two tasks, or before its first step:
-** what that one passed is dropped, and the coroutine rests as before.
-*/
-static int turn_away(lua_State *L, struct aq_runtime *rt) {
-  struct aq_future *f = aq_test_future(L, 2);
-  struct aq_task *t = f != NULL && f->class == aq_task_class ? (struct aq_task *)f : NULL;
-  lua_settop(L, t != NULL && t->co == L ? t->nstart + 1 : 1);
-  rt->met_stranger = true;
-  return lua_yieldk(L, 0, 0, body_again);
+  return 0;
 }
 
 static int body(lua_State *L) {
-  struct aq_runtime *rt = aq_runtime(L);
-  if (rt->current == NULL || rt->current->co != L) return turn_away(L, rt);
   int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 1, 0, body_end);
   return body_end(L, status, 0);
 }
@@ -115,15 +81,6 @@ void aq_task_open(lua_State *L) {
   lua_setiuservalue(L, -2, AQ_UV_BODY);
 }
 
-/* Pushes a new coroutine, with the body and the traceback function at its bottom. */
-static lua_State *push_new(lua_State *L) {
-  lua_State *co = lua_newthread(L);
-  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_BODY);
-  lua_pushcfunction(L, aq_traceback_handler);
-  lua_xmove(L, co, 2);
-  return co;
-}
-
 static void init_task(struct aq_task *t, struct aq_runtime *rt) {
   memset(t, 0, sizeof *t);
   aq_future_init(&t->future, rt, aq_task_class);
@@ -131,37 +88,54 @@ static void init_task(struct aq_task *t, struct aq_runtime *rt) {
   t->scope = rt->current != NULL ? rt->current->scope : 0;
 }
 
-/* Moves the Task on top, and the function and arguments below it from `first` on, to the task's
-** coroutine, for its first resume; leaves a copy of the Task. */
+/* Pushes a coroutine for `t` with room for `room` values, and gives it its slot. */
+static void push_coroutine(lua_State *L, struct aq_task *t, int room) {
+  struct aq_runtime *rt = t->future.rt;
+  t->co = aq_pool_take(L, rt, room, &t->slot);
+  if (t->co != NULL) {
+    lua_pushthread(t->co);
+    lua_xmove(t->co, L, 1);
+    return;
+  }
+  t->co = lua_newthread(L);
+  if (!lua_checkstack(t->co, room)) luaL_error(L, "too many arguments");
+  aq_shelf_reserve(L, &rt->live, 1, lua_upvalueindex(1), AQ_UV_LIVE);
+  t->slot = aq_shelf_slot(&rt->live);
+}
+
+/* Puts the Task on top where it is kept while it is not done. */
+static void shelve(lua_State *L, const struct aq_task *t) {
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_LIVE);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, t->slot);
+  lua_pop(L, 1);
+}
+
+/* Moves the function and arguments from `first` on to the task's coroutine, above what else body
+** needs, for the first resume. The Task is on top, and stays. */
 static void load(lua_State *L, struct aq_task *t, int first) {
-  int count = lua_gettop(L) - first + 1;
+  t->nstart = lua_gettop(L) - first + 2;
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_BODY);
+  lua_pushcfunction(L, aq_traceback_handler);
+  lua_pushvalue(L, -3);
+  lua_xmove(L, t->co, 3);
   lua_insert(L, first);
-  lua_pushvalue(L, first);
-  lua_insert(L, first);
-  lua_xmove(L, t->co, count);
-  t->nstart += count;
+  lua_xmove(L, t->co, t->nstart - 2);
 }
 
 struct aq_task *aq_task_new(lua_State *L, int nargs) {
+  enum { ROOM = 8 }; /* for what is on the stack beside the arguments */
   struct aq_runtime *rt = aq_runtime(L);
   int first = lua_gettop(L) - nargs;
   if (rt->loop == NULL) luaL_error(L, "create_task: the state is being closed");
-  if (nargs > 8) luaL_checkstack(L, 8, "too many arguments");
+  if (nargs > ROOM) luaL_checkstack(L, ROOM, "too many arguments");
   struct aq_task *t = lua_newuserdatauv(L, sizeof *t, 2);
   init_task(t, rt);
   lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_TASK_META);
   lua_setmetatable(L, -2);
-  t->co = aq_pool_take(L, rt);
-  if (t->co == NULL) {
-    t->co = push_new(L);
-    t->nstart = 1; /* its traceback function is an argument of the body's */
-  }
-  lua_setiuservalue(L, -2, AQ_UV_VALUE); /* the coroutine, until the outcome takes its place */
-  if (!lua_checkstack(t->co, nargs + 8)) luaL_error(L, "too many arguments");
-  aq_shelf_reserve(L, &rt->live, 1, lua_upvalueindex(1), AQ_UV_LIVE);
-  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_LIVE); /* from here on, nothing can fail */
-  t->future.live_slot = aq_shelf_put(L, &rt->live, -1, -2);
-  lua_pop(L, 1);
+  push_coroutine(L, t, nargs + ROOM);    /* from here on, nothing can fail */
+  lua_setiuservalue(L, -2, AQ_UV_VALUE); /* until the outcome takes its place */
+  shelve(L, t);
   load(L, t, first);
   t->id = rt->next_task_id++;
   aq_waiter_ready(&t->waiter, AQ_OK);
@@ -176,7 +150,7 @@ struct aq_task *aq_check_task(lua_State *L, int idx) {
 
 void aq_task_push(lua_State *L, struct aq_task *t) {
   aq_runtime_push_uv(L, t->future.rt, AQ_UV_LIVE);
-  lua_rawgeti(L, -1, t->future.live_slot);
+  lua_rawgeti(L, -1, t->slot);
   lua_remove(L, -2);
 }
 
@@ -192,12 +166,10 @@ void aq_task_push_name(lua_State *L, int idx) {
 
 /* Takes the task from the shelf, where it may be the last to hold it: the Task stays on L's top. */
 static void unshelve(lua_State *L, struct aq_task *t) {
-  aq_task_push(L, t);
-  if (t->future.ncallbacks > 0) return;
-  aq_runtime_push_uv(L, t->future.rt, AQ_UV_LIVE);
-  aq_shelf_take(L, &t->future.rt->live, -1, t->future.live_slot);
-  t->future.live_slot = 0;
-  lua_pop(L, 2);
+  struct aq_runtime *rt = t->future.rt;
+  aq_runtime_push_uv(L, rt, AQ_UV_LIVE);
+  aq_shelf_take(L, &rt->live, -1, t->slot);
+  lua_remove(L, -2);
 }
 
 /* Ends a task whose body did not; the error on top becomes its outcome. */
@@ -266,6 +238,22 @@ void aq_task_close(lua_State *L, struct aq_task *t) {
   end_from_outside(L, t, AQ_ENDED_CANCELLED);
 }
 
+/*
+** Before the first step: false if there is to be none. Somebody who kept the coroutine of a task that
+** is done may have resumed it, under a stock Lua, while it was loaded for this one.
+*/
+static bool may_start(lua_State *L, struct aq_task *t) {
+  if (t->must_cancel) {
+    end_unstarted(L, t);
+    return false;
+  }
+  if (lua_status(t->co) == LUA_OK && lua_gettop(t->co) == t->nstart + 1) return true;
+  lua_settop(t->co, 0);
+  lua_pushliteral(t->co, "the task's coroutine was resumed or closed by somebody else");
+  end_dead(L, t);
+  return false;
+}
+
 /* A hook for one instruction: raises where the coroutine goes on after a yield that was not ours. */
 static void refuse_yield(lua_State *co, lua_Debug *ar) {
   lua_sethook(co, NULL, 0, 0);
@@ -309,13 +297,12 @@ static void end_step(struct aq_runtime *rt, struct aq_task *t, int status, int n
 */
 static inline void take_step(struct aq_task *t) {
   struct aq_runtime *rt = t->future.rt;
-  if (!t->has_started && t->must_cancel) {
-    end_unstarted(rt->L, t);
-    return;
+  int nresults, nargs = 0;
+  if (!t->has_started) {
+    if (!may_start(rt->L, t)) return;
+    nargs = t->nstart;
+    t->has_started = true;
   }
-  int nresults, nargs = t->nstart;
-  t->nstart = 0;
-  t->has_started = true;
   t->is_suspended = false;
   rt->current = t;
   aq_interrupt_follow(rt);
@@ -355,9 +342,15 @@ void aq_task_turn(struct aq_agenda *a) {
 
 bool aq_task_is_body(lua_CFunction fn) { return fn == body; }
 
+bool aq_task_is_loaded(lua_State *co) {
+  lua_Debug ar;
+  return lua_status(co) == LUA_OK && !lua_getstack(co, 0, &ar) && lua_tocfunction(co, 1) == body;
+}
+
 bool aq_task_owns(lua_State *co) {
   lua_Debug ar;
   int level = 0;
+  if (aq_task_is_loaded(co)) return true;
   while (lua_getstack(co, level, &ar)) level++;
   if (level == 0 || !lua_checkstack(co, 1)) return false;
   lua_getstack(co, level - 1, &ar);
@@ -367,6 +360,11 @@ bool aq_task_owns(lua_State *co) {
   return owns;
 }
 
+static bool is_pending_task(const struct aq_future *f) {
+  return f != NULL && f->class == aq_task_class && f->state == AQ_PENDING;
+}
+
+/* A Task may be on the shelf a second time, for its callbacks. */
 void aq_task_push_all(lua_State *L, struct aq_runtime *rt) {
   lua_newtable(L);
   aq_runtime_push_uv(L, rt, AQ_UV_LIVE);
@@ -374,8 +372,8 @@ void aq_task_push_all(lua_State *L, struct aq_runtime *rt) {
   lua_Integer n = 0;
   for (uint32_t slot = 1; slot <= rt->live.capacity; slot++) {
     lua_rawgeti(L, -2, slot);
-    struct aq_future *f = aq_test_future(L, -1);
-    if (f != NULL && f->class == aq_task_class && f->state == AQ_PENDING)
+    const struct aq_future *f = aq_test_future(L, -1);
+    if (is_pending_task(f) && ((const struct aq_task *)f)->slot == slot)
       lua_rawseti(L, -2, ++n);
     else
       lua_pop(L, 1);

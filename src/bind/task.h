@@ -64,6 +64,7 @@ struct aq_task {
   uint32_t swallowed;          /* suspensions refused after the cancel was delivered */
   uint32_t nat_once;           /* calls that completed at once since it was last suspended */
   uint32_t scope;              /* 0, or of the aq.run inside a task it was created under */
+  uint32_t slot;               /* in AQ_UV_LIVE, until it is done */
   int nstart;                  /* arguments on co's stack for the first resume */
   bool has_origin : 1;         /* AQ_X_ORIGIN is set */
   bool must_cancel : 1;        /* a cancel has not been delivered */
@@ -95,8 +96,11 @@ void aq_task_push(lua_State *L, struct aq_task *t);
 /* True for the C function at the bottom of every task's coroutine. */
 bool aq_task_is_body(lua_CFunction fn);
 
-/* True if this suspended coroutine is at the bottom of a task, or rests for the next one. */
+/* True if this coroutine, which does not run, is that of a task that is not done. */
 bool aq_task_owns(lua_State *co);
+
+/* True if it is that of a task whose first step is to come. */
+bool aq_task_is_loaded(lua_State *co);
 
 /* Raises that no task is running. */
 void aq_task_refuse(lua_State *L);
