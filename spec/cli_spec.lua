@@ -636,3 +636,45 @@ describe("streams", function()
     assert.same({ "half a line", 1 }, { out, status })
   end)
 end)
+
+describe("memory", function()
+  local variant = os.getenv "AQLUA_VARIANT" or "release"
+
+  it("that runs out is an ordinary error, also where addresses are limited", function()
+    if variant == "asan" then return pending "a sanitizer needs more addresses" end
+    local out, err, status = run("ulimit -v 200000; " .. aqlua .. " -e " .. quote [[
+      local ok, why = pcall(function()
+        local list = {}
+        while true do list[#list + 1] = {} end
+      end)
+      print(ok, why)
+      print(aq.sleep(0, "goes on"))
+    ]])
+    assert.same({ "false\tnot enough memory\ngoes on\n", "", 0 }, { out, err, status })
+  end)
+
+  it("of tasks that are gone goes back to the system", function()
+    if variant ~= "release" then return pending "the C library keeps it" end
+    if not io.open "/proc/self/statm" then return pending "nobody tells how much it is" end
+    local out, err = run_script [[
+      local aq = require "aqlua"
+      local function resident()
+        local file <close> = io.open "/proc/self/statm"
+        local _, pages = file:read("n", "n")
+        return pages * 4096
+      end
+      local before = resident()
+      local q, tasks = aq.Queue(), {}
+      for i = 1, 100000 do tasks[i] = aq.create_task(q.get, q) end
+      aq.sleep(0)
+      local grown = resident() - before
+      for _, task in ipairs(tasks) do task:cancel() end
+      while #aq.all_tasks() > 1 do aq.sleep(0) end
+      tasks = nil
+      for _ = 1, 3 do collectgarbage() end
+      local left = resident() - before
+      print(grown > 100e6, left < grown / 4)
+    ]]
+    assert.same({ "true\ttrue\n", "" }, { out, err })
+  end)
+end)

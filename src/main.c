@@ -16,6 +16,7 @@
 #include "aqlua.h"
 #include "host.h"
 #include "output.h"
+#include "pages.h"
 #include "prompt.h"
 #include "script.h"
 
@@ -209,12 +210,29 @@ static void hold_streams(void) {
       (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+/* Only what is not run protected comes here: nothing does. */
+static int panic(lua_State *L) {
+  fprintf(stderr, "aqlua: unprotected error: %s\n", luaL_tolstring(L, -1, NULL));
+  return 0; /* and Lua aborts */
+}
+
+/* In debug builds each block is the C library's own, so that the checkers of memory see it. */
+static struct pages *make_pages(void) {
+#ifdef AQ_DEBUG
+  return NULL;
+#else
+  return pages_new();
+#endif
+}
+
 static int run_program(struct host *h) {
-  lua_State *L = luaL_newstate();
+  struct pages *pages = make_pages();
+  lua_State *L = lua_newstate(pages_alloc, pages);
   if (L == NULL) {
     host_complain(h, "not enough memory");
     return EXIT_FAILURE;
   }
+  lua_atpanic(L, panic);
   lua_setwarnf(L, output_warn, h);
   int status = run(L, h);
   prompt_close(h);
@@ -222,6 +240,7 @@ static int run_program(struct host *h) {
   if (h->is_stuck) return status;
   signals_stop(&h->signals);
   lua_close(L);
+  pages_free(pages);
   prompt_free(h);
   return status;
 }
