@@ -36,7 +36,7 @@ static struct aq_task *blocked_task(const struct aq_runtime *rt, struct aq_task 
 static void drive(lua_State *L, struct aq_runtime *rt, struct aq_task *t) {
   while (t->future.state == AQ_PENDING && !rt->is_stopping) {
     if (aq_loop_poll(rt->loop))
-      aq_task_turn(&rt->loop->agenda);
+      aq_task_turn(rt);
     else
       break_deadlock(L, blocked_task(rt, t));
     if (rt->nreports > 0) aq_unhandled_report(L, rt);

@@ -15,8 +15,8 @@
 ** True if the task has used up its budget of calls that completed at once: it then waits for one
 ** turn, and the call is made again.
 */
-static inline bool is_spent(struct aq_task *t) {
-  return t->future.rt->budget > 0 && ++t->nat_once > t->future.rt->budget;
+static inline bool is_spent(const struct aq_runtime *rt, struct aq_task *t) {
+  return rt->budget > 0 && ++t->nat_once > rt->budget;
 }
 
 /* Lets the others run; `wait` makes the call again. Does not return. */
@@ -62,7 +62,7 @@ static int queue_put(lua_State *L) {
   int top = lua_gettop(L);
   uint64_t timeout_ns = top > 2 ? aq_check_given_timeout(L, 3) : AQ_NEVER;
   struct aq_item item;
-  if (timeout_ns > 0 && is_spent(t)) return take_a_turn(L, t, &PUT_AGAIN);
+  if (timeout_ns > 0 && is_spent(qo->rt, t)) return take_a_turn(L, t, &PUT_AGAIN);
   aq_queue_prepare_put(L, qo, top, &item);
   enum aq_status status = aq_queue_try_put(L, qo, &item);
   if (status == AQ_OK) return 0;
@@ -113,7 +113,7 @@ static int queue_get(lua_State *L) {
   struct aq_item item;
   struct aq_task *t = aq_task_running(L, qo->rt);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (timeout_ns > 0 && is_spent(t)) return take_a_turn(L, t, &GET_AGAIN);
+  if (timeout_ns > 0 && is_spent(qo->rt, t)) return take_a_turn(L, t, &GET_AGAIN);
   enum aq_status status = aq_queue_get_now(&qo->queue, &item);
   if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
   if (status != AQ_EMPTY) return aq_error_raise(L, status);
@@ -169,7 +169,7 @@ static int items_next(lua_State *L) {
   struct aq_item item;
   struct aq_task *t = aq_task_running(L, qo->rt);
   if (is_nil_next(qo)) return refuse_nil(L);
-  if (is_spent(t)) return take_a_turn(L, t, &NEXT_AGAIN);
+  if (is_spent(qo->rt, t)) return take_a_turn(L, t, &NEXT_AGAIN);
   enum aq_status status = aq_queue_get_now(&qo->queue, &item);
   if (status == AQ_SHUTDOWN) return 0;
   if (status == AQ_OK) return aq_queue_push_item(L, qo, item);

@@ -295,8 +295,7 @@ static void end_step(struct aq_runtime *rt, struct aq_task *t, int status, int n
 ** One step: from here to the next wait, or to the end. A yield leaves by longjmp, after which the
 ** processor mispredicts every return up to here; so this is inlined into the turn's loop.
 */
-static inline void take_step(struct aq_task *t) {
-  struct aq_runtime *rt = t->future.rt;
+static inline void take_step(struct aq_runtime *rt, struct aq_task *t) {
   int nresults, nargs = 0;
   if (!t->has_started) {
     if (!may_start(rt->L, t)) return;
@@ -317,21 +316,21 @@ static void step(struct aq_waiter *w) {
   struct aq_task *t = AQ_CONTAINER(w, struct aq_task, waiter);
   struct aq_runtime *rt = t->future.rt;
   if (!rt->is_debug) {
-    take_step(t);
+    take_step(rt, t);
     return;
   }
   struct aq_watched watched = aq_watch_begin(rt, t);
-  take_step(t);
+  take_step(rt, t);
   aq_watch_end(rt, watched);
 }
 
-void aq_task_turn(struct aq_agenda *a) {
+void aq_task_turn(struct aq_runtime *rt) {
+  struct aq_agenda *a = &rt->loop->agenda;
   struct aq_turn turn = aq_agenda_begin(a);
   struct aq_waiter *w;
   while ((w = aq_agenda_next(a)) != NULL) {
-    struct aq_task *t = AQ_CONTAINER(w, struct aq_task, waiter);
-    if (w->wake == step && !t->future.rt->is_debug)
-      take_step(t);
+    if (w->wake == step && !rt->is_debug)
+      take_step(rt, AQ_CONTAINER(w, struct aq_task, waiter));
     else
       w->wake(w);
   }

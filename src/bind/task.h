@@ -48,6 +48,7 @@ struct aq_shield {
   bool was_delivered;      /* likewise */
 };
 
+/* What each step touches comes first, and side by side. */
 struct aq_task {
   struct aq_future future; /* first: a Task is a Future */
   struct aq_waiter waiter;
@@ -55,17 +56,10 @@ struct aq_task {
   lua_State *innermost;        /* where it is suspended: co, or a coroutine it is resuming */
   const struct aq_wait *wait;  /* what it is suspended in */
   struct aq_future *awaiting;  /* the future it awaits, or NULL */
-  struct aq_task *cancel_next; /* list of tasks still to be cancelled by the present cancel */
-  struct aq_shield *shield;    /* the innermost shield in force, or NULL */
   uint64_t id;                 /* 1, 2, ... in order of creation */
   uint64_t since_ns;           /* when it was suspended, about */
-  uint32_t cancel_epoch;       /* of the latest cancel that reached it */
   uint32_t requests;           /* cancels outstanding at the present level */
-  uint32_t swallowed;          /* suspensions refused after the cancel was delivered */
   uint32_t nat_once;           /* calls that completed at once since it was last suspended */
-  uint32_t scope;              /* 0, or of the aq.run inside a task it was created under */
-  uint32_t slot;               /* in AQ_UV_LIVE, until it is done */
-  int nstart;                  /* arguments on co's stack for the first resume */
   bool has_origin : 1;         /* AQ_X_ORIGIN is set */
   bool must_cancel : 1;        /* a cancel has not been delivered */
   bool was_delivered : 1;      /* one of the cancels outstanding has been */
@@ -73,15 +67,22 @@ struct aq_task {
   bool is_suspended : 1;       /* in aq_task_wait (else a yield was not ours) */
   bool is_finishing : 1;       /* the wait is over and its finish has been called */
   bool has_ended : 1;          /* the body is over, its outcome stored */
+  bool is_stubborn : 1;        /* it has left for good, or its patience has been used up */
   bool is_ending : 1;          /* the program is over: its patience with this task is bounded */
-  bool is_stubborn : 1;        /* ... and has been used up */
+  uint32_t swallowed;          /* suspensions refused after the cancel was delivered */
+  uint32_t cancel_epoch;       /* of the latest cancel that reached it */
+  uint32_t scope;              /* 0, or of the aq.run inside a task it was created under */
+  uint32_t slot;               /* in AQ_UV_LIVE, until it is done */
+  int nstart;                  /* arguments on co's stack for the first resume */
+  struct aq_task *cancel_next; /* list of tasks still to be cancelled by the present cancel */
+  struct aq_shield *shield;    /* the innermost shield in force, or NULL */
 };
 
 /* Opens what all tasks share. The runtime's userdata is on top. [-0, +0, m] */
 void aq_task_open(lua_State *L);
 
-/* One turn of the agenda, as aq_agenda_turn, by the shortest way for tasks. */
-void aq_task_turn(struct aq_agenda *a);
+/* One turn of the runtime's agenda, as aq_agenda_turn, by the shortest way for tasks. */
+void aq_task_turn(struct aq_runtime *rt);
 
 /* Makes a task of the function and `nargs` arguments on top; leaves the Task. To be called in a
 ** function of the library. [-(1+nargs), +1, m] */

@@ -130,7 +130,7 @@ static int suspend(lua_State *L, struct aq_task *t, const struct aq_wait *wait, 
   t->nat_once = 0;
   t->is_suspended = true;
   t->is_finishing = false;
-  t->since_ns = t->future.rt->loop->agenda.now_ns;
+  t->since_ns = t->waiter.agenda->now_ns;
   return lua_yieldk(L, 0, context(L, t), k);
 }
 

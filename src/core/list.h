@@ -46,10 +46,12 @@ static inline void aq_list_unlink(struct aq_list *n) {
 
 /* Moves all nodes of `from` to `to`, which is an empty head; `from` is empty afterwards. */
 static inline void aq_list_move(struct aq_list *from, struct aq_list *to) {
-  if (aq_list_alone(from)) return;
-  *to = *from;
-  to->next->prev = to;
-  to->prev->next = to;
+  struct aq_list *first = from->next, *last = from->prev;
+  if (first == from) return;
+  first->prev = to;
+  last->next = to;
+  to->next = first;
+  to->prev = last;
   aq_list_init(from);
 }
 

@@ -56,9 +56,9 @@ struct aq_waiter {
   void (*wake)(struct aq_waiter *w);  /* faces the party; the waiter is IDLE again */
   void *thing;                        /* what is waited for; for leave and for the party */
   void (*leave)(struct aq_waiter *w); /* faces the thing: about to leave the room; may be NULL */
-  enum aq_waiter_state state : 8;
-  bool is_branch : 1;        /* of a select: settling calls wake at once and never queues it */
-  enum aq_status status : 8; /* how the wait ended; valid from READY on */
+  uint8_t state;  /* enum aq_waiter_state; a byte of its own, as the next: each is often written */
+  uint8_t status; /* enum aq_status: how the wait ended; valid from READY on */
+  bool is_branch; /* of a select: settling calls wake at once and never queues it */
 };
 
 void aq_agenda_init(struct aq_agenda *a, struct aq_alloc alloc);
