@@ -1096,6 +1096,24 @@ describe("select", function()
       assert.equal("timeout", (aq.select { branch, timeout = 0 }))
     end)
 
+    it("is refused until that select has returned, elected or not", function()
+      local full, other, log = queue_of(1, "a"), aq.Queue(), helper.log()
+      local branches = { full:putting {}, other:getting() }
+      selector(log, "S", branches)
+      tick()
+      other:put_nowait "o"
+      for _, branch in ipairs(branches) do
+        local err = error_of(aq.select, { branch, timeout = 0 })
+        assert.matches("waits in another select", err, 1, true)
+      end
+      tick()
+      assert.equal("S 2 o nil", log:text())
+      for _, branch in ipairs(branches) do
+        assert.equal("timeout", (aq.select { branch, timeout = 0 }))
+      end
+      is_untouched(full)
+    end)
+
     it("twice in one select is refused", function()
       local out, err, status = helper.run_script [[
         local aq = require "aqlua"

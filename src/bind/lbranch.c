@@ -8,7 +8,7 @@
 
 /* ---- getting --------------------------------------------------------------------------------- */
 
-static enum aq_status get_attempt(lua_State *L, struct aq_branch *b) {
+static enum aq_status get_attempt(lua_State *L, struct aq_branch_object *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   struct aq_item item;
   (void)b;
@@ -17,17 +17,17 @@ static enum aq_status get_attempt(lua_State *L, struct aq_branch *b) {
   return status;
 }
 
-static enum aq_status get_enter(lua_State *L, struct aq_branch *b) {
+static enum aq_status get_enter(lua_State *L, struct aq_branch_object *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   if (!aq_queue_is_empty(&qo->queue) || qo->queue.is_shutdown) return AQ_EMPTY;
-  aq_queue_get_wait(&qo->queue, &b->waiter, AQ_NEVER);
+  aq_queue_get_wait(&qo->queue, &b->branch.waiter, AQ_NEVER);
   return AQ_OK;
 }
 
-static enum aq_status get_finish(lua_State *L, struct aq_branch *b, bool cancelled) {
+static enum aq_status get_finish(lua_State *L, struct aq_branch_object *b, bool cancelled) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   struct aq_item item;
-  enum aq_status status = aq_queue_get_end(&qo->queue, &b->waiter, cancelled, &item);
+  enum aq_status status = aq_queue_get_end(&qo->queue, &b->branch.waiter, cancelled, &item);
   if (status == AQ_OK) aq_queue_push_item(L, qo, item);
   return status;
 }
@@ -42,7 +42,7 @@ static int queue_getting(lua_State *L) {
 
 /* ---- putting --------------------------------------------------------------------------------- */
 
-static enum aq_status put_attempt(lua_State *L, struct aq_branch *b) {
+static enum aq_status put_attempt(lua_State *L, struct aq_branch_object *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   struct aq_item item;
   if (qo->items.has_keys && b->nvalues < 3) aq_items_push_key(L);
@@ -53,33 +53,33 @@ static enum aq_status put_attempt(lua_State *L, struct aq_branch *b) {
 }
 
 /* The bits that enter_put leaves on top, if the item was shelved, are kept in the branch. */
-static enum aq_status put_enter(lua_State *L, struct aq_branch *b) {
+static enum aq_status put_enter(lua_State *L, struct aq_branch_object *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   struct aq_item item;
   aq_items_prepare(L, &qo->items, &item);
   if (!aq_queue_is_full(&qo->queue) || qo->queue.is_shutdown) return AQ_EMPTY;
   int top = lua_gettop(L);
-  aq_queue_enter_put(L, qo, &item, &b->waiter, AQ_NEVER);
+  aq_queue_enter_put(L, qo, &item, &b->branch.waiter, AQ_NEVER);
   b->is_shelved = lua_gettop(L) > top;
   if (b->is_shelved) b->bits = (uint64_t)lua_tointeger(L, -1);
   return AQ_OK;
 }
 
 /* The stack as it was when the put began to wait. */
-static struct aq_queue_object *restore_put(lua_State *L, struct aq_branch *b) {
+static struct aq_queue_object *restore_put(lua_State *L, struct aq_branch_object *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   if (b->is_shelved) lua_pushinteger(L, (lua_Integer)b->bits);
   return qo;
 }
 
-static enum aq_status put_finish(lua_State *L, struct aq_branch *b, bool cancelled) {
+static enum aq_status put_finish(lua_State *L, struct aq_branch_object *b, bool cancelled) {
   struct aq_queue_object *qo = restore_put(L, b);
-  enum aq_status status = aq_queue_finish_put(L, qo, &b->waiter, cancelled);
+  enum aq_status status = aq_queue_finish_put(L, qo, &b->branch.waiter, cancelled);
   lua_pushnil(L);
   return status;
 }
 
-static void put_forget(lua_State *L, struct aq_branch *b) {
+static void put_forget(lua_State *L, struct aq_branch_object *b) {
   aq_queue_forget_put(L, restore_put(L, b));
 }
 
@@ -95,21 +95,21 @@ static int queue_putting(lua_State *L) {
 
 /* ---- joining --------------------------------------------------------------------------------- */
 
-static enum aq_status join_attempt(lua_State *L, struct aq_branch *b) {
+static enum aq_status join_attempt(lua_State *L, struct aq_branch_object *b) {
   const struct aq_queue_object *qo = lua_touserdata(L, 1);
   (void)b;
   lua_pushnil(L);
   return qo->queue.unfinished == 0 ? AQ_OK : AQ_EMPTY;
 }
 
-static enum aq_status join_enter(lua_State *L, struct aq_branch *b) {
+static enum aq_status join_enter(lua_State *L, struct aq_branch_object *b) {
   struct aq_queue_object *qo = lua_touserdata(L, 1);
   if (qo->queue.unfinished == 0) return AQ_EMPTY;
-  aq_queue_join_wait(&qo->queue, &b->waiter, AQ_NEVER);
+  aq_queue_join_wait(&qo->queue, &b->branch.waiter, AQ_NEVER);
   return AQ_OK;
 }
 
-static enum aq_status join_finish(lua_State *L, struct aq_branch *b, bool cancelled) {
+static enum aq_status join_finish(lua_State *L, struct aq_branch_object *b, bool cancelled) {
   (void)b;
   lua_pushnil(L);
   return cancelled ? AQ_CANCELLED : AQ_OK;

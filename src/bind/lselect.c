@@ -2,11 +2,10 @@
 ** lselect.c - waiting for the first of several branches.
 **
 ** First each branch is tried, in the order given. If none can be done at once, the waiter of each
-** enters its room and the task waits. Whoever settles one of them elects it in that very call (see
-** elect): the others leave, and the task is made ready.
+** enters its room and the task waits for the election (core/select.h).
 **
-** Entering may run a finalizer, and so any code: a branch that finds it need not wait any more sends
-** the whole select back to trying, and an election may come before the task itself waits.
+** Entering may run a finalizer, and so any code: a branch that finds it need not wait any more
+** sends the whole select back to trying, and an election may come before the task itself waits.
 */
 #include <lauxlib.h>
 
@@ -17,24 +16,20 @@
 
 const char aq_branch_class[] = "Branch";
 
-struct aq_select {
-  struct aq_task *task;
-  struct aq_branch *chosen; /* the one elected, or NULL */
-  int nentered;             /* branches whose waiters wait */
-  int n;
-  struct aq_branch *branches[]; /* kept by the list, user value 1 */
+/* A select of the branches in a list; it is empty until they enter. */
+struct select_object {
+  struct aq_select select; /* first: what the task's waiter waits for leads here */
+  int n;                   /* branches in the list */
+  int nentered;            /* the first of these, which have something to finish or to forget */
 };
 
 /* ---- branches -------------------------------------------------------------------------------- */
 
-static void elect(struct aq_waiter *w);
-
 void aq_branch_push(lua_State *L, const struct aq_branch_kind *kind, int nvalues) {
   struct aq_runtime *rt = aq_runtime(L);
-  struct aq_branch *b = lua_newuserdatauv(L, sizeof *b, AQ_UV_BRANCH_COUNT);
-  *b = (struct aq_branch){.class = aq_branch_class, .kind = kind, .nvalues = nvalues};
-  aq_waiter_init(&b->waiter, &rt->loop->agenda, elect);
-  b->waiter.is_branch = true;
+  struct aq_branch_object *b = lua_newuserdatauv(L, sizeof *b, AQ_UV_BRANCH_COUNT);
+  *b = (struct aq_branch_object){.class = aq_branch_class, .kind = kind, .nvalues = nvalues};
+  aq_branch_init(&b->branch, &rt->loop->agenda);
   luaL_newmetatable(L, "Branch");
   lua_setmetatable(L, -2);
   for (int i = 1; i <= nvalues; i++) {
@@ -43,8 +38,8 @@ void aq_branch_push(lua_State *L, const struct aq_branch_kind *kind, int nvalues
   }
 }
 
-static struct aq_branch *test_branch(lua_State *L, int idx) {
-  struct aq_branch *b = lua_touserdata(L, idx);
+static struct aq_branch_object *test_branch(lua_State *L, int idx) {
+  struct aq_branch_object *b = lua_touserdata(L, idx);
   bool is_branch = b != NULL && lua_rawlen(L, idx) >= sizeof *b && b->class == aq_branch_class;
   return is_branch ? b : NULL;
 }
@@ -55,7 +50,7 @@ enum what { ATTEMPT, ENTER, FINISH, FINISH_CANCELLED, FORGET };
 
 /* Stack: the branch's values; then the branch and what to do, light. Returns status and value. */
 static int call_protected(lua_State *L) {
-  struct aq_branch *b = lua_touserdata(L, -2);
+  struct aq_branch_object *b = lua_touserdata(L, -2);
   enum what what = (enum what)lua_tointeger(L, -1);
   enum aq_status status = AQ_OK;
   lua_pop(L, 2);
@@ -64,9 +59,7 @@ static int call_protected(lua_State *L) {
     case ENTER: status = b->kind->enter(L, b); break;
     case FINISH: status = b->kind->finish(L, b, false); break;
     case FINISH_CANCELLED: status = b->kind->finish(L, b, true); break;
-    case FORGET:
-      if (b->kind->forget != NULL) b->kind->forget(L, b);
-      break;
+    case FORGET: b->kind->forget(L, b); break;
   }
   lua_pushinteger(L, (lua_Integer)status);
   lua_insert(L, -2);
@@ -77,13 +70,13 @@ static int call_protected(lua_State *L) {
 ** Calls one of the functions of branch `i` of the list at 1. Leaves the value, or the error: a
 ** raised one makes *raised true.
 */
-static enum aq_status call_branch(lua_State *L, int i, struct aq_branch *b, enum what what,
-                                  bool *raised) {
+static enum aq_status call_branch(lua_State *L, int i, enum what what, bool *raised) {
   lua_pushcfunction(L, call_protected);
   lua_rawgeti(L, 1, i);
-  int branch = lua_gettop(L);
-  for (int uv = 1; uv <= b->nvalues; uv++) lua_getiuservalue(L, branch, uv);
-  lua_remove(L, branch);
+  int idx = lua_gettop(L);
+  struct aq_branch_object *b = lua_touserdata(L, idx);
+  for (int uv = 1; uv <= b->nvalues; uv++) lua_getiuservalue(L, idx, uv);
+  lua_remove(L, idx);
   lua_pushlightuserdata(L, b);
   lua_pushinteger(L, what);
   *raised = lua_pcall(L, b->nvalues + 2, 2, 0) != LUA_OK;
@@ -92,28 +85,6 @@ static enum aq_status call_branch(lua_State *L, int i, struct aq_branch *b, enum
   lua_remove(L, -2);
   return status;
 }
-
-/* ---- electing -------------------------------------------------------------------------------- */
-
-/* Takes the waiters of all branches out of their rooms. */
-static void leave_all(struct aq_select *s) {
-  for (int i = 0; i < s->n; i++) {
-    aq_waiter_drop(&s->branches[i]->waiter);
-    s->branches[i]->select = NULL;
-  }
-}
-
-/* A branch is settled: it is the one, and its task is ready in its stead. */
-static void elect(struct aq_waiter *w) {
-  struct aq_branch *b = AQ_CONTAINER(w, struct aq_branch, waiter);
-  struct aq_select *s = b->select;
-  s->chosen = b;
-  leave_all(s);
-  aq_waiter_settle(&s->task->waiter, w->status);
-}
-
-/* The task's wait is broken off, by cancel or deadline: no branch happens. */
-static void leave(struct aq_waiter *w) { leave_all(w->thing); }
 
 /* ---- the results ----------------------------------------------------------------------------- */
 
@@ -139,47 +110,61 @@ static int push_outcome(lua_State *L, int i, enum aq_status status, bool raised)
   return push_loser(L, i);
 }
 
-static void forget_others(lua_State *L, struct aq_select *s) {
+/* ---- after the wait -------------------------------------------------------------------------- */
+
+/* Those that entered and were not elected forget what they had prepared. The list is at 1. */
+static void forget_others(lua_State *L, struct select_object *so) {
+  const struct aq_branch *b = so->select.first;
   bool raised;
-  for (int i = 0; i < s->nentered; i++) {
-    if (s->branches[i] == s->chosen) continue;
-    call_branch(L, i + 1, s->branches[i], FORGET, &raised);
+  for (int i = 1; i <= so->nentered; i++, b = b->next) {
+    const struct aq_branch_object *bo = AQ_CONTAINER(b, struct aq_branch_object, branch);
+    if (b == so->select.chosen || bo->kind->forget == NULL) continue;
+    call_branch(L, i, FORGET, &raised);
     lua_pop(L, 1);
   }
 }
 
-/* ---- waiting --------------------------------------------------------------------------------- */
-
 static int index_of_chosen(const struct aq_select *s) {
+  int i = 1;
+  for (const struct aq_branch *b = s->first; b != s->chosen; b = b->next) i++;
+  return i;
+}
+
+/*
+** Ends a select whose wait is over. Returns the index of the elected, finished, with its status and
+** its value or error on top; or 0. The list is at 1.
+*/
+static int end(lua_State *L, struct select_object *so, bool cancelled, enum aq_status *status,
+               bool *raised) {
   int i = 0;
-  while (s->branches[i] != s->chosen) i++;
-  return i + 1;
+  forget_others(L, so);
+  if (so->select.chosen != NULL) {
+    i = index_of_chosen(&so->select);
+    *status = call_branch(L, i, cancelled ? FINISH_CANCELLED : FINISH, raised);
+  }
+  aq_select_end(&so->select);
+  return i;
 }
 
 /* Goes on after the wait. Stack: the list, the timeout, the select. */
 static int select_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  struct aq_select *s = t->waiter.thing;
-  bool raised = false;
-  forget_others(L, s);
-  if (s->chosen == NULL) {
-    if (t->waiter.status != AQ_TIMEDOUT || cancelled)
-      return aq_task_raise(L, t, cancelled ? AQ_CANCELLED : t->waiter.status);
-    lua_pushinteger(L, 0);
-    return 1;
-  }
-  int i = index_of_chosen(s);
-  enum aq_status status =
-    call_branch(L, i, s->chosen, cancelled ? FINISH_CANCELLED : FINISH, &raised);
+  struct select_object *so = lua_touserdata(L, 3);
+  enum aq_status status = t->waiter.status;
+  bool raised;
+  cancelled = cancelled || status == AQ_CANCELLED; /* elected, and then not let wait (T13) */
+  int i = end(L, so, cancelled, &status, &raised);
   if (cancelled) return aq_task_raise(L, t, AQ_CANCELLED);
-  return push_outcome(L, i, status, raised);
+  if (i > 0) return push_outcome(L, i, status, raised);
+  if (status != AQ_TIMEDOUT) return aq_task_raise(L, t, status);
+  lua_pushinteger(L, 0);
+  return 1;
 }
 
 /* Stack: the list, the select (light). */
 static int give_up_protected(lua_State *L) {
-  struct aq_select *s = lua_touserdata(L, 2);
+  enum aq_status status;
   bool raised;
-  forget_others(L, s);
-  if (s->chosen != NULL) call_branch(L, index_of_chosen(s), s->chosen, FINISH_CANCELLED, &raised);
+  end(L, lua_touserdata(L, 2), true, &status, &raised);
   return 0;
 }
 
@@ -193,90 +178,86 @@ static void select_give_up(lua_State *L, struct aq_task *t) {
 
 static const struct aq_wait SELECT = {"select", select_finish, select_give_up};
 
-/* Lets the waiters of all branches wait. False: one need not, or raised, and none waits. */
-static bool enter_all(lua_State *L, struct aq_select *s) {
-  for (int i = 0; i < s->n; i++) {
-    struct aq_branch *b = s->branches[i];
-    bool raised;
-    b->select = s;
-    enum aq_status status = call_branch(L, i + 1, b, ENTER, &raised);
-    if (raised || status != AQ_OK) {
-      leave_all(s);
-      forget_others(L, s);
-      s->nentered = 0;
-      if (raised) lua_error(L);
-      lua_pop(L, 1);
-      return false;
-    }
-    lua_pop(L, 1);
-    s->nentered = i + 1;
-    if (s->chosen != NULL) { /* elected while this one entered: it leaves again */
-      aq_waiter_drop(&b->waiter);
-      b->select = NULL;
-      break;
-    }
-  }
-  return true;
-}
+/* ---- before the wait ------------------------------------------------------------------------- */
 
 /* Tries each branch once; the results of the first that can be done, or 0. */
-static int try_all(lua_State *L, struct aq_select *s) {
-  for (int i = 1; i <= s->n; i++) {
+static int try_all(lua_State *L, const struct select_object *so) {
+  for (int i = 1; i <= so->n; i++) {
     bool raised;
-    enum aq_status status = call_branch(L, i, s->branches[i - 1], ATTEMPT, &raised);
+    enum aq_status status = call_branch(L, i, ATTEMPT, &raised);
     if (raised || status != AQ_EMPTY) return push_outcome(L, i, status, raised);
     lua_pop(L, 1);
   }
   return 0;
 }
 
-/* Whether a branch is in this select twice, or in another that waits. Marks each to find out. */
-static bool is_one_taken(struct aq_select *s) {
-  int i = 0;
-  for (; i < s->n && s->branches[i]->select == NULL; i++) s->branches[i]->select = s;
-  for (int j = 0; j < i; j++) s->branches[j]->select = NULL;
-  return i < s->n;
+/* Adds the branch at `i` of the list at 1. False: it is none, or is in a select already. */
+static bool add(lua_State *L, struct select_object *so, int i) {
+  lua_rawgeti(L, 1, i);
+  struct aq_branch_object *b = test_branch(L, -1);
+  lua_pop(L, 1);
+  return b != NULL && aq_select_add(&so->select, &b->branch);
 }
 
-/* Pushes a select over the list of branches at 1. The task keeps it, in case that somebody closes
-** its coroutine with the stock function while the branches wait. */
-static struct aq_select *push_select(lua_State *L, struct aq_task *t) {
-  int n = (int)lua_rawlen(L, 1);
-  struct aq_select *s = lua_newuserdatauv(L, sizeof *s + (size_t)n * sizeof *s->branches, 1);
-  s->task = t;
-  s->chosen = NULL;
-  s->nentered = 0;
-  s->n = n;
-  for (int i = 0; i < n; i++) {
-    lua_rawgeti(L, 1, i + 1);
-    s->branches[i] = test_branch(L, -1);
-    if (s->branches[i] == NULL) luaL_argerror(L, 1, "branches expected");
-    lua_pop(L, 1);
+/* Raises if not all that is in the list can be in this select. Adds each, to find out. */
+static void check_list(lua_State *L, struct select_object *so) {
+  int i = 1;
+  while (i <= so->n && add(L, so, i)) i++;
+  aq_select_end(&so->select);
+  if (i > so->n) return;
+  lua_rawgeti(L, 1, i);
+  if (test_branch(L, -1) == NULL) luaL_argerror(L, 1, "branches expected");
+  aq_error_misuse(L, "select: a branch waits in another select, or is given twice");
+}
+
+/* Pushes a select of the branches in the list at 1, empty as yet. */
+static struct select_object *push_select(lua_State *L, struct aq_task *t) {
+  struct select_object *so = lua_newuserdatauv(L, sizeof *so, 0);
+  aq_select_init(&so->select, &t->waiter);
+  so->n = (int)lua_rawlen(L, 1);
+  so->nentered = 0;
+  check_list(L, so);
+  return so;
+}
+
+/* None is to wait after all: the select is empty again. */
+static void take_back(lua_State *L, struct select_object *so) {
+  aq_select_leave(&so->select);
+  forget_others(L, so);
+  aq_select_end(&so->select);
+  so->nentered = 0;
+}
+
+/* Lets the waiter of branch `i` wait. False: it need not, and none waits; likewise if it raises,
+** unless one was elected meanwhile. */
+static bool enter(lua_State *L, struct select_object *so, int i) {
+  bool raised;
+  add(L, so, i);
+  bool entered = call_branch(L, i, ENTER, &raised) == AQ_OK && !raised;
+  if (entered) so->nentered = i;
+  bool fails = !entered && so->select.chosen == NULL;
+  if (fails) take_back(L, so);
+  if (fails && raised) lua_error(L);
+  lua_pop(L, 1);
+  return !fails;
+}
+
+/* Lets the waiters of all branches wait, up to an election. False: none waits, try again. */
+static bool enter_all(lua_State *L, struct select_object *so) {
+  for (int i = 1; i <= so->n; i++) {
+    if (!enter(L, so, i)) return false;
+    if (!aq_select_go_on(&so->select)) break;
   }
-  if (is_one_taken(s))
-    aq_error_misuse(L, "select: a branch waits in another select, or is given twice");
-  return s;
-}
-
-/* No memory for the deadline: no branch waits any more. */
-static int give_back(lua_State *L, struct aq_select *s) {
-  leave_all(s);
-  forget_others(L, s);
-  return luaL_error(L, "not enough memory");
+  return true;
 }
 
 /*
-** Lets the task wait for the election, unless there was one while the branches entered. They may
-** have run any code: the room for the deadline is made only now.
+** Lets the task wait for the election, if there was none while the branches entered. They may have
+** run any code: room for the deadline is made only now.
 */
 static bool enter_task(struct aq_select *s, struct aq_task *t, uint64_t timeout_ns) {
-  t->waiter.thing = s;
-  if (s->chosen != NULL) {
-    aq_waiter_ready(&t->waiter, s->chosen->waiter.status);
-    return true;
-  }
-  if (aq_agenda_reserve(t->waiter.agenda) != AQ_OK) return false;
-  aq_waiter_enter(&t->waiter, NULL, leave, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  if (s->chosen == NULL && aq_agenda_reserve(t->waiter.agenda) != AQ_OK) return false;
+  aq_select_wait(s, aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return true;
 }
 
@@ -286,15 +267,16 @@ static int select_branches(lua_State *L) {
   uint64_t timeout_ns = aq_check_timeout(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 2);
-  struct aq_select *s = push_select(L, t);
+  struct select_object *so = push_select(L, t);
   for (;;) {
-    int nresults = try_all(L, s);
+    int nresults = try_all(L, so);
     if (nresults > 0) return nresults;
     if (timeout_ns == 0) break;
     aq_task_check_wait(L, t);
-    if (!enter_all(L, s)) continue;
-    if (!enter_task(s, t, timeout_ns)) return give_back(L, s);
-    return aq_task_wait(L, t, &SELECT);
+    if (!enter_all(L, so)) continue;
+    if (enter_task(&so->select, t, timeout_ns)) return aq_task_wait(L, t, &SELECT);
+    take_back(L, so);
+    return luaL_error(L, "not enough memory");
   }
   lua_pushinteger(L, 0);
   return 1;
@@ -302,7 +284,7 @@ static int select_branches(lua_State *L) {
 
 /* ---- a task or future as a branch ------------------------------------------------------------ */
 
-static enum aq_status done_attempt(lua_State *L, struct aq_branch *b) {
+static enum aq_status done_attempt(lua_State *L, struct aq_branch_object *b) {
   struct aq_future *f = lua_touserdata(L, 1);
   (void)b;
   if (f->state == AQ_PENDING) return AQ_EMPTY;
@@ -310,14 +292,14 @@ static enum aq_status done_attempt(lua_State *L, struct aq_branch *b) {
   return AQ_OK; /* the future is on top: it is the value */
 }
 
-static enum aq_status done_enter(lua_State *L, struct aq_branch *b) {
+static enum aq_status done_enter(lua_State *L, struct aq_branch_object *b) {
   struct aq_future *f = lua_touserdata(L, 1);
   if (f->state != AQ_PENDING) return AQ_EMPTY;
-  aq_waiter_enter(&b->waiter, &f->joiners, NULL, AQ_NEVER);
+  aq_waiter_enter(&b->branch.waiter, &f->joiners, NULL, AQ_NEVER);
   return AQ_OK;
 }
 
-static enum aq_status done_finish(lua_State *L, struct aq_branch *b, bool cancelled) {
+static enum aq_status done_finish(lua_State *L, struct aq_branch_object *b, bool cancelled) {
   return cancelled ? AQ_CANCELLED : done_attempt(L, b);
 }
 

@@ -65,21 +65,21 @@ static int event_wait(lua_State *L) {
 }
 
 /* A select's branch. */
-static enum aq_status waiting_attempt(lua_State *L, struct aq_branch *b) {
+static enum aq_status waiting_attempt(lua_State *L, struct aq_branch_object *b) {
   const struct event *e = lua_touserdata(L, 1);
   (void)b;
   lua_pushnil(L);
   return e->event.is_set ? AQ_OK : AQ_EMPTY;
 }
 
-static enum aq_status waiting_enter(lua_State *L, struct aq_branch *b) {
+static enum aq_status waiting_enter(lua_State *L, struct aq_branch_object *b) {
   struct event *e = lua_touserdata(L, 1);
   if (e->event.is_set) return AQ_EMPTY;
-  aq_waiter_enter(&b->waiter, &e->event.waiters, NULL, AQ_NEVER);
+  aq_waiter_enter(&b->branch.waiter, &e->event.waiters, NULL, AQ_NEVER);
   return AQ_OK;
 }
 
-static enum aq_status waiting_finish(lua_State *L, struct aq_branch *b, bool cancelled) {
+static enum aq_status waiting_finish(lua_State *L, struct aq_branch_object *b, bool cancelled) {
   (void)b;
   lua_pushnil(L);
   return cancelled ? AQ_CANCELLED : AQ_OK;
