@@ -20,13 +20,12 @@
 **
 ** AQ_EXPLORE=n: programs with up to n puts, gets and joins in all.
 */
-#include <signal.h>
-
 #include "check.h"
 #include "chance.h"
 #include "core/queue.h"
+#include "explore.h"
 
-enum { SIDE = 3, PARTIES = 2 * SIDE + 1, ITEMS = 2 * SIDE + 1, DEPTH = 64, SIZE = 6 };
+enum { SIDE = 3, PARTIES = 2 * SIDE + 1, ITEMS = 2 * SIDE + 1, SIZE = 6 };
 
 enum role { PRODUCER, CONSUMER, JOINER, ROLES };
 
@@ -51,10 +50,7 @@ struct program {
   enum aq_order_kind kind;
 };
 
-/*
-** Everything that a step can change, in one place that never moves: so a state is saved and brought
-** back by copying bytes, and the pointers in it stay right.
-*/
+/* Everything that a step can change. */
 static struct world {
   struct aq_queue q;
   struct aq_agenda agenda;
@@ -69,26 +65,11 @@ static struct world {
   uint8_t unfinished;
   uint8_t undone; /* items got and not marked done */
   bool is_shutdown, was_emptied;
-  size_t used; /* bytes of memory */
-  _Alignas(16) unsigned char memory[1024];
+  struct arena arena;
 } world;
 
 static const struct program *program;
-static uint64_t states, steps, programs;
-
-/* --- memory ----------------------------------------------------------------------------------- */
-
-/* Hands out the world's own memory and takes nothing back: so little is asked for. */
-static void *resize(void *ud, void *block, size_t old_size, size_t new_size) {
-  (void)ud;
-  if (new_size == 0) return NULL;
-  size_t rounded = (new_size + 15) / 16 * 16;
-  if (world.used + rounded > sizeof world.memory) return NULL;
-  void *fresh = world.memory + world.used;
-  world.used += rounded;
-  if (block != NULL) memcpy(fresh, block, old_size < new_size ? old_size : new_size);
-  return fresh;
-}
+static uint64_t programs;
 
 /* --- the model -------------------------------------------------------------------------------- */
 
@@ -204,16 +185,13 @@ static void end_operation(struct party *p, enum aq_status status) {
     p->rest = 0;
 }
 
-/* All deadlines are far away until a step of its own lets one come. */
-enum { FAR = 1000, DUE = 1 };
-
 static void wait_for(struct party *p) {
   CHECK_EQ(aq_agenda_reserve(&world.agenda), AQ_OK);
   p->number = ++world.waits;
   p->is_voided = false;
-  if (p->role == PRODUCER) aq_queue_put_wait(&world.q, &p->waiter, FAR);
-  if (p->role == CONSUMER) aq_queue_get_wait(&world.q, &p->waiter, FAR);
-  if (p->role == JOINER) aq_queue_join_wait(&world.q, &p->waiter, FAR);
+  if (p->role == PRODUCER) aq_queue_put_wait(&world.q, &p->waiter, EXPLORE_FAR);
+  if (p->role == CONSUMER) aq_queue_get_wait(&world.q, &p->waiter, EXPLORE_FAR);
+  if (p->role == JOINER) aq_queue_join_wait(&world.q, &p->waiter, EXPLORE_FAR);
 }
 
 static void begin_put(struct party *p) {
@@ -297,38 +275,10 @@ static void on_wake(struct aq_waiter *w) {
 
 /* --- what else can happen --------------------------------------------------------------------- */
 
-/* A turn in which only the first `n` of those who are ready wake; the others keep their order. */
-static void turn_of(int n) {
-  struct aq_agenda *a = &world.agenda;
-  struct aq_list later, fresh;
-  aq_list_init(&later);
-  aq_list_init(&fresh);
-  aq_list_move(&a->ready, &later);
-  if (n > 0) {
-    struct aq_list *first = later.next;
-    aq_list_unlink(first);
-    aq_list_append(&a->ready, first);
-  }
-  aq_agenda_turn(a);
-  aq_list_move(&a->ready, &fresh);
-  aq_list_move(&later, &a->ready);
-  while (!aq_list_alone(&fresh)) {
-    struct aq_list *next = fresh.next;
-    aq_list_unlink(next);
-    aq_list_append(&a->ready, next);
-  }
-}
-
 /* The deadline of `p`, and no other, comes. */
 static void expire(struct party *p) {
   p->was_late = true;
-  aq_deadline_disarm(&world.agenda, &p->waiter.deadline);
-  aq_deadline_arm(&world.agenda, &p->waiter.deadline, DUE);
-  world.agenda.now_ns = DUE;
-  turn_of(0);
-  world.agenda.now_ns = 0;
-  CHECK_EQ(p->waiter.state, AQ_READY);
-  CHECK_EQ(p->waiter.status, AQ_TIMEDOUT);
+  explore_expire(&p->waiter);
 }
 
 /* What a runtime does to cancel a task. */
@@ -375,11 +325,6 @@ static const char *const choice_names[CHOICES] = {
   "begins", "wakes", "is cancelled", "is late", "done", "shutdown", "shutdown_now",
 };
 
-struct step {
-  uint8_t choice;
-  uint8_t party; /* index; of those choices that are about one */
-};
-
 /* Parties that cannot be told apart have the same mark, and the same choices. */
 static uint32_t mark_of(const struct party *p);
 
@@ -412,11 +357,10 @@ static size_t list_choices(struct step *list) {
 }
 
 static void take_step(struct step s) {
-  struct party *p = &world.parties[s.party];
-  steps++;
+  struct party *p = &world.parties[s.whose];
   switch (s.choice) {
     case BEGIN: begin(p); break;
-    case WAKE: turn_of(1); break;
+    case WAKE: explore_turn(&world.agenda, 1); break;
     case CANCEL: cancel(p); break;
     case EXPIRE: expire(p); break;
     case DONE: done(); break;
@@ -426,17 +370,7 @@ static void take_step(struct step s) {
   check_world();
 }
 
-/* --- states seen ------------------------------------------------------------------------------ */
-
-struct key {
-  uint64_t low, high;
-};
-
-static struct {
-  struct key *keys; /* open addressing; all zero: free */
-  size_t capacity;  /* a power of two */
-  size_t count;
-} seen;
+/* --- states ----------------------------------------------------------------------------------- */
 
 static const struct aq_list *list_of(const struct party *p) {
   if (p->waiter.state == AQ_READY) return &world.agenda.ready;
@@ -450,10 +384,7 @@ static uint32_t mark_of(const struct party *p) {
     [AQ_OK] = 0, [AQ_SHUTDOWN] = 1, [AQ_TIMEDOUT] = 2, [AQ_CANCELLED] = 3};
   uint32_t mark = p->rest | (uint32_t)p->was_late << 2 | (uint32_t)p->waiter.state << 3;
   if (p->waiter.state == AQ_IDLE) return mark;
-  uint32_t place = 0;
-  const struct aq_list *head = list_of(p);
-  for (const struct aq_list *n = head->next; n != &p->waiter.link && n != head; n = n->next)
-    place++;
+  uint32_t place = explore_place(list_of(p), &p->waiter.link);
   if (p->waiter.state == AQ_READY) mark |= (uint32_t)short_status[p->waiter.status] << 5;
   return mark | (uint32_t)p->is_cancelled << 7 | (uint32_t)p->is_voided << 8 | place << 9;
 }
@@ -479,54 +410,16 @@ static uint64_t key_of_side(enum role role) {
   return key;
 }
 
-/* The whole state, not a digest of it. `low` is never 0. */
 static struct key key_of_world(void) {
   bool counts = program->count[JOINER] > 0; /* else nothing depends on what is unfinished */
   uint64_t flags = 1 | (uint64_t)world.is_shutdown << 1 | (uint64_t)world.was_emptied << 2;
   uint64_t numbers = world.count;
   if (counts) numbers |= (uint64_t)world.unfinished << 4 | (uint64_t)world.undone << 8;
-  return (struct key){key_of_side(PRODUCER) | flags << 42 | numbers << 45,
-                      key_of_side(CONSUMER) | key_of_side(JOINER) << 42};
+  return (struct key){{flags | numbers << 3, key_of_side(PRODUCER),
+                       key_of_side(CONSUMER) | key_of_side(JOINER) << 42}};
 }
 
-static bool insert(struct key k) {
-  uint64_t hash = (k.low ^ (k.high * 0xbf58476d1ce4e5b9u)) * 0x94d049bb133111ebu;
-  size_t i = (hash ^ hash >> 32) & (seen.capacity - 1);
-  for (; seen.keys[i].low != 0; i = (i + 1) & (seen.capacity - 1))
-    if (seen.keys[i].low == k.low && seen.keys[i].high == k.high) return false;
-  seen.keys[i] = k;
-  return true;
-}
-
-static void grow(size_t capacity) {
-  struct key *old = seen.keys;
-  size_t old_capacity = seen.capacity;
-  seen.keys = calloc(capacity, sizeof *seen.keys);
-  if (seen.keys == NULL) abort();
-  seen.capacity = capacity;
-  for (size_t i = 0; i < old_capacity; i++)
-    if (old[i].low != 0) insert(old[i]);
-  free(old);
-}
-
-/* True the first time it is called in this state. */
-static bool is_new(void) {
-  if (seen.count * 2 >= seen.capacity) grow(seen.capacity > 0 ? seen.capacity * 2 : 1024);
-  if (!insert(key_of_world())) return false;
-  seen.count++;
-  states++;
-  return true;
-}
-
-static void forget_all(void) {
-  free(seen.keys);
-  memset(&seen, 0, sizeof seen);
-}
-
-/* --- the way here ----------------------------------------------------------------------------- */
-
-static struct step way[DEPTH];
-static size_t way_length;
+/* --- the search ------------------------------------------------------------------------------- */
 
 static void print_program(void) {
   printf("maxsize %zu, %s", program->maxsize, program->kind == AQ_LIFO ? "lifo" : "fifo");
@@ -539,41 +432,15 @@ static void print_program(void) {
   printf("\n");
 }
 
-static void print_way(void) {
-  print_program();
-  for (size_t i = 0; i < way_length; i++) {
-    const struct party *p = &world.parties[way[i].party];
-    if (way[i].choice >= DONE)
-      printf("  %s\n", choice_names[way[i].choice]);
-    else
-      printf("  %c%d %s\n", "PCJ"[p->role], way[i].party, choice_names[way[i].choice]);
-  }
+static void print_step(struct step s) {
+  if (s.choice >= DONE)
+    printf("  %s\n", choice_names[s.choice]);
+  else
+    printf("  %c%d %s\n", "PCJ"[world.parties[s.whose].role], s.whose, choice_names[s.choice]);
 }
 
-static void on_abort(int signal_number) {
-  (void)signal_number;
-  print_way();
-}
-
-/* --- the search ------------------------------------------------------------------------------- */
-
-static void explore(void) {
-  struct step choices[4 * PARTIES + 3];
-  size_t n = list_choices(choices);
-  struct world saved = world;
-  if (n == 0) check_end();
-  if (!CHECK(way_length < DEPTH)) return;
-  for (size_t i = 0; i < n && check.failures == 0; i++) {
-    way[way_length++] = choices[i];
-    take_step(choices[i]);
-    if (check.failures > 0)
-      print_way();
-    else if (is_new())
-      explore();
-    way_length--;
-    world = saved;
-  }
-}
+static const struct explorer all = {&world,       sizeof world, list_choices,  take_step,
+                                    key_of_world, check_end,    print_program, print_step};
 
 static void add_parties(enum role role) {
   for (int i = 0; i < program->count[role]; i++) {
@@ -585,7 +452,7 @@ static void add_parties(enum role role) {
 }
 
 static void open_world(void) {
-  struct aq_alloc alloc = {resize, NULL};
+  struct aq_alloc alloc = {arena_resize, &world.arena};
   memset(&world, 0, sizeof world);
   aq_agenda_init(&world.agenda, alloc);
   aq_queue_init(&world.q, program->maxsize, program->kind, alloc);
@@ -598,9 +465,7 @@ static void explore_program(const struct program *p) {
   program = p;
   programs++;
   open_world();
-  is_new();
-  explore();
-  forget_all();
+  explore(&all);
 }
 
 static int size_of(const struct program *p) {
@@ -622,14 +487,13 @@ static void explore_sides(struct program p, int most) {
 
 static void explore_all(enum aq_order_kind kind, uint8_t joiners) {
   int most = (int)chance_env("AQ_EXPLORE", SIZE);
-  states = steps = programs = 0;
-  signal(SIGABRT, on_abort);
+  explored_states = explored_steps = programs = 0;
   for (size_t maxsize = 0; maxsize <= 2; maxsize++) {
     struct program p = {.count = {[JOINER] = joiners}, .maxsize = maxsize, .kind = kind};
     explore_sides(p, most);
   }
   printf("AQ_EXPLORE=%d: %ju programs, %ju states, %ju steps\n", most, (uintmax_t)programs,
-         (uintmax_t)states, (uintmax_t)steps);
+         (uintmax_t)explored_states, (uintmax_t)explored_steps);
 }
 
 TEST(I1_I4_all_that_can_happen_fifo) { explore_all(AQ_FIFO, 0); }

@@ -252,6 +252,9 @@ TEST(what_is_ended_while_it_enters_waits_nowhere) {
   aq_select_end(&S.select);
   check_none_waits();
   CHECK(enter(&T, one, &rooms[0]));
+  CHECK(enter(&S, three, &rooms[2]));
+  CHECK(S.select.first == three);
+  aq_select_end(&S.select);
   aq_select_wait(&T.select, AQ_NEVER);
   CHECK(aq_room_wake_first(&rooms[0]));
   CHECK(T.select.chosen == one && S.select.chosen == NULL);
