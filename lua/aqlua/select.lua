@@ -20,16 +20,19 @@ local function as_branch(key, value)
   return fail(key, "Task, Future, or a branch such as q:getting() expected, got " .. type(value))
 end
 
+local function rank(key) return math.type(key) == "integer" and 0 or 1 end
+
 -- Array positions first, in order; then the other keys, sorted as strings.
+local function is_before(a, b)
+  if rank(a) ~= rank(b) then return rank(a) < rank(b) end
+  if rank(a) == 0 then return a < b end
+  return tostring(a) < tostring(b)
+end
+
 local function sorted_keys(branches)
   local keys = {}
   for key in pairs(branches) do keys[#keys + 1] = key end
-  local function rank(key) return math.type(key) == "integer" and 0 or 1 end
-  table.sort(keys, function(a, b)
-    if rank(a) ~= rank(b) then return rank(a) < rank(b) end
-    if rank(a) == 0 then return a < b end
-    return tostring(a) < tostring(b)
-  end)
+  table.sort(keys, is_before)
   return keys
 end
 
