@@ -1144,6 +1144,30 @@ describe("select", function()
     end)
   end)
 
+  it("whose coroutine is closed by the stock function: no harm, its ticket is free", function()
+    local out, err, status = helper.run_stock [[
+      local aq = require "aqlua"
+      print(aq.run(function()
+        local q, full, co = aq.Queue(), aq.Queue(1)
+        full:put "full"
+        local task = aq.create_task(function()
+          co = coroutine.running()
+          aq.select { q:getting(), full:putting {}, aq.Event():waiting() }
+        end)
+        aq.sleep(0)
+        coroutine.close(co)
+        for _ = 1, 3 do collectgarbage() end
+        q:put "item"
+        aq.wait { task }
+        local stats = full:stats()
+        return tostring(task:exception()), q:get_nowait(), stats.putters
+      end))
+    ]]
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.equal("cannot resume dead coroutine\titem\t0\n", out)
+  end)
+
   it("waits for nothing that can come: DeadlockError, no trace", function()
     local q = aq.Queue { name = "jobs" }
     local err = error_of(aq.select, { q:getting(), aq.Future() })

@@ -28,7 +28,7 @@ enum {
   AQ_X_CHILDREN,      /* list of futures that this one waits for (gather, shield) */
   AQ_X_SENTINEL,      /* its finalizer reports an error that nobody retrieved */
   AQ_X_MESSAGE,       /* CancelledError with the message of the latest cancel(message) */
-  AQ_X_SELECT,        /* what a task's latest select needs, should its coroutine be closed */
+  AQ_X_SELECT,        /* the select that a task waits in */
   AQ_X_ORIGIN,        /* the task whose error this one was handed last */
 };
 

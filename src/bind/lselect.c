@@ -18,10 +18,14 @@ const char aq_branch_class[] = "Branch";
 
 /* A select of the branches in a list; it is empty until they enter. */
 struct select_object {
-  struct aq_select select; /* first: what the task's waiter waits for leads here */
-  int n;                   /* branches in the list */
-  int nentered;            /* the first of these, which have something to finish or to forget */
+  struct aq_select select;
+  int n;        /* branches in the list */
+  int nentered; /* the first of these, which have something to finish or to forget */
 };
+
+enum { UV_LIST = 1 }; /* its user value: the list, while it is not empty */
+
+enum { SELECT_AT = 3 }; /* where it is on the stack of the call; the list is at 1 */
 
 /* ---- branches -------------------------------------------------------------------------------- */
 
@@ -110,6 +114,29 @@ static int push_outcome(lua_State *L, int i, enum aq_status status, bool raised)
   return push_loser(L, i);
 }
 
+/* ---- keeping it ------------------------------------------------------------------------------ */
+
+/* While the branches wait the task keeps the select at `idx`, and that the list at 1. The stack does
+** not, if somebody closes the coroutine with the stock function. */
+static void keep(lua_State *L, struct aq_task *t, int idx) {
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, idx, UV_LIST);
+  aq_task_push(L, t);
+  aq_push_extras(L, -1);
+  lua_pushvalue(L, idx);
+  lua_rawseti(L, -2, AQ_X_SELECT);
+  lua_pop(L, 2);
+}
+
+/* Empties the select at `idx`; it lets the list go. */
+static void let_go(lua_State *L, int idx) {
+  struct select_object *so = lua_touserdata(L, idx);
+  aq_select_end(&so->select);
+  so->nentered = 0;
+  lua_pushnil(L);
+  lua_setiuservalue(L, idx, UV_LIST);
+}
+
 /* ---- after the wait -------------------------------------------------------------------------- */
 
 /* Those that entered and were not elected forget what they had prepared. The list is at 1. */
@@ -132,27 +159,26 @@ static int index_of_chosen(const struct aq_select *s) {
 
 /*
 ** Ends a select whose wait is over. Returns the index of the elected, finished, with its status and
-** its value or error on top; or 0. The list is at 1.
+** its value or error on top; or 0. Stack: the list, anything, the select.
 */
-static int end(lua_State *L, struct select_object *so, bool cancelled, enum aq_status *status,
-               bool *raised) {
+static int end(lua_State *L, bool cancelled, enum aq_status *status, bool *raised) {
+  struct select_object *so = lua_touserdata(L, SELECT_AT);
   int i = 0;
   forget_others(L, so);
   if (so->select.chosen != NULL) {
     i = index_of_chosen(&so->select);
     *status = call_branch(L, i, cancelled ? FINISH_CANCELLED : FINISH, raised);
   }
-  aq_select_end(&so->select);
+  let_go(L, SELECT_AT);
   return i;
 }
 
 /* Goes on after the wait. Stack: the list, the timeout, the select. */
 static int select_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  struct select_object *so = lua_touserdata(L, 3);
   enum aq_status status = t->waiter.status;
   bool raised;
   cancelled = cancelled || status == AQ_CANCELLED; /* elected, and then not let wait (T13) */
-  int i = end(L, so, cancelled, &status, &raised);
+  int i = end(L, cancelled, &status, &raised);
   if (cancelled) return aq_task_raise(L, t, AQ_CANCELLED);
   if (i > 0) return push_outcome(L, i, status, raised);
   if (status != AQ_TIMEDOUT) return aq_task_raise(L, t, status);
@@ -160,20 +186,22 @@ static int select_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   return 1;
 }
 
-/* Stack: the list, the select (light). */
+/* Stack: the task (light). The stack on which it waited may be no more. */
 static int give_up_protected(lua_State *L) {
   enum aq_status status;
   bool raised;
-  end(L, lua_touserdata(L, 2), true, &status, &raised);
+  aq_task_push(L, lua_touserdata(L, 1));
+  aq_push_extra(L, -1, AQ_X_SELECT);
+  lua_getiuservalue(L, SELECT_AT, UV_LIST);
+  lua_replace(L, 1);
+  end(L, true, &status, &raised);
   return 0;
 }
 
 static void select_give_up(lua_State *L, struct aq_task *t) {
   lua_pushcfunction(L, give_up_protected);
-  lua_pushvalue(t->innermost, 1);
-  lua_xmove(t->innermost, L, 1);
-  lua_pushlightuserdata(L, t->waiter.thing);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  lua_pushlightuserdata(L, t);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 static const struct aq_wait SELECT = {"select", select_finish, select_give_up};
@@ -212,7 +240,7 @@ static void check_list(lua_State *L, struct select_object *so) {
 
 /* Pushes a select of the branches in the list at 1, empty as yet. */
 static struct select_object *push_select(lua_State *L, struct aq_task *t) {
-  struct select_object *so = lua_newuserdatauv(L, sizeof *so, 0);
+  struct select_object *so = lua_newuserdatauv(L, sizeof *so, 1);
   aq_select_init(&so->select, &t->waiter);
   so->n = (int)lua_rawlen(L, 1);
   so->nentered = 0;
@@ -224,8 +252,7 @@ static struct select_object *push_select(lua_State *L, struct aq_task *t) {
 static void take_back(lua_State *L, struct select_object *so) {
   aq_select_leave(&so->select);
   forget_others(L, so);
-  aq_select_end(&so->select);
-  so->nentered = 0;
+  let_go(L, SELECT_AT);
 }
 
 /* Lets the waiter of branch `i` wait. False: it need not, and none waits; likewise if it raises,
@@ -273,6 +300,7 @@ static int select_branches(lua_State *L) {
     if (nresults > 0) return nresults;
     if (timeout_ns == 0) break;
     aq_task_check_wait(L, t);
+    keep(L, t, SELECT_AT);
     if (!enter_all(L, so)) continue;
     if (enter_task(&so->select, t, timeout_ns)) return aq_task_wait(L, t, &SELECT);
     take_back(L, so);
