@@ -160,6 +160,13 @@ t:set_name "the getter"
 q]]
     assert.matches("^Queue 0x%x+ %(size 0, 1 getting[^\n]*\n"
       .. "  the getter: get, for 0%.%d s, at stdin:1$", text)
+    text = answer [[
+q = aq.Queue()
+t = aq.create_task(function() aq.select { aq.Event():waiting(), q:getting(), q:getting() } end)
+t:set_name "the getter"
+q]]
+    assert.matches("^Queue 0x%x+ %(size 0, 2 getting[^\n]*\n"
+      .. "  the getter: select, for 0%.%d s, at stdin:1$", text)
   end)
 end)
 
@@ -194,6 +201,20 @@ for name, fn in pairs(getmetatable(aq.Queue()).__index) do help(fn) end]]
 q = aq.Queue { name = "jobs" }
 t = aq.create_task(function() q:get() end)
 t:set_name "the getter"
+tasks()]])
+    assert.matches("^a select  waiting  0%.%d s  stdin:%d  select on getting from Queue 'jobs', "
+      .. "putting into Queue 'out', Event 0x%x+$", answer [[
+jobs, out = aq.Queue { name = "jobs" }, aq.Queue { name = "out", maxsize = 1 }
+out:put(1)
+branches = { jobs:getting(), out:putting(2), aq.Event():waiting() }
+t = aq.create_task(function() aq.select(branches) end)
+t:set_name "a select"
+tasks()]])
+    assert.matches("Queue 'jobs' and 2 more$", answer [[
+jobs = aq.Queue { name = "jobs" }
+branches = {}
+for i = 1, 10 do branches[i] = jobs:getting() end
+t = aq.create_task(aq.select, branches)
 tasks()]])
     assert.matches("^Queue 'a' [^\n]*\nLifoQueue 'b' [^\n]*$", answer [[
 a, b = aq.Queue { name = "a" }, aq.LifoQueue { name = "b" }

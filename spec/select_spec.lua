@@ -1176,6 +1176,43 @@ describe("select", function()
     is_untouched(q)
   end)
 
+  describe("in the report of a deadlock (O3)", function()
+    -- The report's line on a select of these.
+    local function line_on(branches)
+      return error_of(aq.select, branches).message:match "[^\n]*: (select[^\n]*)"
+    end
+
+    it("names what each branch waits for", function()
+      local jobs, out = aq.Queue { name = "jobs" }, aq.Queue { name = "out", maxsize = 1 }
+      out:put "full"
+      assert.matches("^select on getting from Queue 'jobs' %(size 0, 1 getting, [^)]*%), "
+        .. "putting into Queue 'out' %([^)]*1 putting, [^)]*%), joining Queue 'out' %([^)]*%), "
+        .. "Event 0x%x+ %(not set, 1 waiting%), Future 0x%x+ %(pending%), for 0.%d+ s, at ",
+        line_on { jobs:getting(), out:putting {}, out:joining(), aq.Event():waiting(),
+                  aq.Future() })
+    end)
+
+    it("names a task, and only the branches that are enabled", function()
+      local task = aq.create_task(function() aq.Queue():get() end)
+      task:set_name "child"
+      assert.matches("^select on Task 'child' %(waiting%), for ", line_on { false, done = task })
+      task:cancel()
+      tick(2)
+    end)
+
+    it("names the first eight, and says how many more there are", function()
+      local q, branches = aq.Queue(), {}
+      local function count() return select(2, line_on(branches):gsub("getting from Queue", "")) end
+      for i = 1, 8 do branches[i] = q:getting() end
+      assert.equal(8, count())
+      assert.not_matches("more", line_on(branches), 1, true)
+      for i = 9, 100 do branches[i] = q:getting() end
+      assert.equal(8, count())
+      assert.matches("%) and 92 more, for ", line_on(branches))
+      is_untouched(q)
+    end)
+  end)
+
   it("finalizers that put and get while it begins to wait lose nothing", function()
     local a, b = aq.Queue(), queue_of(1, "full")
     local put, got = 0, 0

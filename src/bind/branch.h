@@ -22,6 +22,7 @@
 struct aq_branch_object;
 
 struct aq_branch_kind {
+  const char *name; /* for reports: what comes before its object, e.g. "getting from " */
   /* Does it if it can be done at once. AQ_OK: its value is on top. AQ_EMPTY: it would have to wait.
   ** Else, and if it raises: it wins, with that error. */
   enum aq_status (*attempt)(lua_State *L, struct aq_branch_object *b);
@@ -47,6 +48,9 @@ struct aq_branch_object {
 };
 
 extern const char aq_branch_class[];
+
+/* The branch at `idx`, or NULL. */
+struct aq_branch_object *aq_test_branch(lua_State *L, int idx);
 
 /* Pushes a branch of `kind` for the object at 1 and, with nvalues = 2, the item at 2. [-0, +1, m] */
 void aq_branch_push(lua_State *L, const struct aq_branch_kind *kind, int nvalues);

@@ -84,18 +84,13 @@ void aq_inspect_report(lua_State *L, struct aq_runtime *rt) {
 
 /* ---- for the prompt -------------------------------------------------------------------------- */
 
-/* internal: of a task that waits: the call, what it was called on or nil, seconds, line. */
+/* internal: of a task that waits: the call, what for (aq_push_waited_for), seconds, line. */
 static int waits_in(lua_State *L) {
   const struct aq_task *t = aq_check_task(L, 1);
   if (!t->is_suspended || t->future.state != AQ_PENDING) return 0;
   lua_settop(L, 1);
   lua_pushstring(L, t->wait->name);
-  if (lua_type(t->innermost, 1) == LUA_TUSERDATA) {
-    lua_pushvalue(t->innermost, 1);
-    lua_xmove(t->innermost, L, 1);
-  } else {
-    lua_pushnil(L);
-  }
+  aq_push_waited_for(L, t->innermost);
   uint64_t now_ns = aq_loop_now(t->future.rt->loop);
   lua_pushnumber(L, now_ns > t->since_ns ? (lua_Number)(now_ns - t->since_ns) / 1e9 : 0);
   aq_push_line(L, t->innermost, 0);

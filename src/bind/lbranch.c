@@ -33,7 +33,8 @@ static enum aq_status get_finish(lua_State *L, struct aq_branch_object *b, bool 
 }
 
 static int queue_getting(lua_State *L) {
-  static const struct aq_branch_kind GETTING = {get_attempt, get_enter, get_finish, NULL};
+  static const struct aq_branch_kind GETTING = {"getting from ", get_attempt, get_enter, get_finish,
+                                                NULL};
   aq_check_queue(L);
   lua_settop(L, 1);
   aq_branch_push(L, &GETTING, 1);
@@ -84,7 +85,8 @@ static void put_forget(lua_State *L, struct aq_branch_object *b) {
 }
 
 static int queue_putting(lua_State *L) {
-  static const struct aq_branch_kind PUTTING = {put_attempt, put_enter, put_finish, put_forget};
+  static const struct aq_branch_kind PUTTING = {"putting into ", put_attempt, put_enter, put_finish,
+                                                put_forget};
   const struct aq_queue_object *qo = aq_check_queue(L);
   if (lua_gettop(L) < 2) return luaL_argerror(L, 2, "value expected (nil is one)");
   lua_settop(L, 2);
@@ -116,7 +118,8 @@ static enum aq_status join_finish(lua_State *L, struct aq_branch_object *b, bool
 }
 
 static int queue_joining(lua_State *L) {
-  static const struct aq_branch_kind JOINING = {join_attempt, join_enter, join_finish, NULL};
+  static const struct aq_branch_kind JOINING = {"joining ", join_attempt, join_enter, join_finish,
+                                                NULL};
   aq_check_queue(L);
   lua_settop(L, 1);
   aq_branch_push(L, &JOINING, 1);

@@ -42,7 +42,7 @@ void aq_branch_push(lua_State *L, const struct aq_branch_kind *kind, int nvalues
   }
 }
 
-static struct aq_branch_object *test_branch(lua_State *L, int idx) {
+struct aq_branch_object *aq_test_branch(lua_State *L, int idx) {
   struct aq_branch_object *b = lua_touserdata(L, idx);
   bool is_branch = b != NULL && lua_rawlen(L, idx) >= sizeof *b && b->class == aq_branch_class;
   return is_branch ? b : NULL;
@@ -116,8 +116,8 @@ static int push_outcome(lua_State *L, int i, enum aq_status status, bool raised)
 
 /* ---- keeping it ------------------------------------------------------------------------------ */
 
-/* While the branches wait the task keeps the select at `idx`, and that the list at 1. The stack does
-** not, if somebody closes the coroutine with the stock function. */
+/* While the branches wait the task keeps the select at `idx`, and that the list at 1. The stack
+** does not, if somebody closes the coroutine with the stock function. */
 static void keep(lua_State *L, struct aq_task *t, int idx) {
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, idx, UV_LIST);
@@ -222,7 +222,7 @@ static int try_all(lua_State *L, const struct select_object *so) {
 /* Adds the branch at `i` of the list at 1. False: it is none, or is in a select already. */
 static bool add(lua_State *L, struct select_object *so, int i) {
   lua_rawgeti(L, 1, i);
-  struct aq_branch_object *b = test_branch(L, -1);
+  struct aq_branch_object *b = aq_test_branch(L, -1);
   lua_pop(L, 1);
   return b != NULL && aq_select_add(&so->select, &b->branch);
 }
@@ -234,7 +234,7 @@ static void check_list(lua_State *L, struct select_object *so) {
   aq_select_end(&so->select);
   if (i > so->n) return;
   lua_rawgeti(L, 1, i);
-  if (test_branch(L, -1) == NULL) luaL_argerror(L, 1, "branches expected");
+  if (aq_test_branch(L, -1) == NULL) luaL_argerror(L, 1, "branches expected");
   aq_error_misuse(L, "select: a branch waits in another select, or is given twice");
 }
 
@@ -333,7 +333,7 @@ static enum aq_status done_finish(lua_State *L, struct aq_branch_object *b, bool
 
 /* internal.when_done(future): a branch */
 static int when_done(lua_State *L) {
-  static const struct aq_branch_kind DONE = {done_attempt, done_enter, done_finish, NULL};
+  static const struct aq_branch_kind DONE = {"", done_attempt, done_enter, done_finish, NULL};
   if (aq_test_future(L, 1) == NULL) return luaL_typeerror(L, 1, "Task or Future");
   lua_settop(L, 1);
   aq_branch_push(L, &DONE, 1);
@@ -342,7 +342,7 @@ static int when_done(lua_State *L) {
 
 /* internal: whether the value is a branch */
 static int is_branch(lua_State *L) {
-  lua_pushboolean(L, test_branch(L, 1) != NULL);
+  lua_pushboolean(L, aq_test_branch(L, 1) != NULL);
   return 1;
 }
 

@@ -86,7 +86,7 @@ static enum aq_status waiting_finish(lua_State *L, struct aq_branch_object *b, b
 }
 
 static int event_waiting(lua_State *L) {
-  static const struct aq_branch_kind WAITING = {waiting_attempt, waiting_enter, waiting_finish,
+  static const struct aq_branch_kind WAITING = {"", waiting_attempt, waiting_enter, waiting_finish,
                                                 NULL};
   check_event(L);
   lua_settop(L, 1);

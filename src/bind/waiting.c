@@ -2,25 +2,84 @@
 ** waiting.c - describing suspended tasks.
 **
 ** A suspended coroutine keeps the frame of the C function that waits, so its first argument, the
-** queue or task it was called on, is still there to be named.
+** queue or task it was called on, is still there to be named. That of a select is the list of its
+** branches.
 */
 #include "waiting.h"
 
 #include <lauxlib.h>
 
+#include "branch.h"
 #include "traceback.h"
 
-/* Pushes " on " and the object that the waiting function was called on, or "". */
-static void push_object(lua_State *L, lua_State *co) {
-  if (lua_type(co, 1) != LUA_TUSERDATA) {
-    lua_pushliteral(L, "");
+enum { BRANCHES_NAMED = 8 }; /* of a select; of the others, only how many there are */
+
+/* Replaces a list of branches on top by their names and objects; any other table by nil. */
+static void name_branches(lua_State *L) {
+  int list = lua_gettop(L), n = 0;
+  lua_newtable(L);
+  for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TUSERDATA; i++) {
+    const struct aq_branch_object *b = aq_test_branch(L, -1);
+    if (b == NULL) break;
+    lua_pushstring(L, b->kind->name);
+    lua_rawseti(L, list + 1, ++n);
+    lua_getiuservalue(L, -1, AQ_UV_OBJECT);
+    lua_rawseti(L, list + 1, ++n);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, n > 0 ? list + 1 : list);
+  if (n == 0) lua_pushnil(L);
+  lua_replace(L, list);
+}
+
+void aq_push_waited_for(lua_State *L, lua_State *co) {
+  int type = lua_type(co, 1);
+  if (type != LUA_TUSERDATA && type != LUA_TTABLE) {
+    lua_pushnil(L);
     return;
   }
   lua_pushvalue(co, 1);
   lua_xmove(co, L, 1);
-  lua_pushfstring(L, " on %s", luaL_tolstring(L, -1, NULL));
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  if (type == LUA_TTABLE) name_branches(L);
+}
+
+/* Adds the object on top, and pops it. */
+static void add_object(lua_State *L, luaL_Buffer *b) {
+  luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
+  luaL_addvalue(b);
+}
+
+/* Adds the branches in the list of names and objects at `list`. */
+static void add_branches(lua_State *L, luaL_Buffer *b, int list) {
+  int n = (int)lua_rawlen(L, list) / 2;
+  for (int i = 1; i <= n && i <= BRANCHES_NAMED; i++) {
+    luaL_addstring(b, i == 1 ? " on " : ", ");
+    lua_rawgeti(L, list, 2 * i - 1);
+    luaL_addvalue(b);
+    lua_rawgeti(L, list, 2 * i);
+    add_object(L, b);
+  }
+  if (n <= BRANCHES_NAMED) return;
+  lua_pushfstring(L, " and %d more", n - BRANCHES_NAMED);
+  luaL_addvalue(b);
+}
+
+/* Pushes " on " and what the suspended call waits for, or "". */
+static void push_object(lua_State *L, lua_State *co) {
+  aq_push_waited_for(L, co);
+  int idx = lua_gettop(L);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  if (lua_istable(L, idx)) {
+    add_branches(L, &b, idx);
+  } else if (!lua_isnil(L, idx)) {
+    luaL_addstring(&b, " on ");
+    lua_pushvalue(L, idx);
+    add_object(L, &b);
+  }
+  luaL_pushresult(&b);
+  lua_replace(L, idx);
 }
 
 /* Seconds since the task was suspended, cut to hundredths. */

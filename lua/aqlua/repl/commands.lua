@@ -25,11 +25,26 @@ local function print_columns(rows)
   end
 end
 
+local function brief(object) return (tostring(object):gsub(" %b()$", "")) end
+
+local BRANCHES_NAMED = 8 -- of a select; of the others, only how many there are
+
+-- The names and objects of a select's branches, as text.
+local function brief_list(branches)
+  local texts, n = {}, #branches // 2
+  for i = 1, math.min(n, BRANCHES_NAMED) do
+    texts[i] = branches[2 * i - 1] .. brief(branches[2 * i])
+  end
+  local more = n > BRANCHES_NAMED and (" and %d more"):format(n - BRANCHES_NAMED) or ""
+  return table.concat(texts, ", ") .. more
+end
+
 local function what_it_waits_in(task)
   local call, object, seconds, line = internal.waits_in(task)
   if not call then return { task:get_name(), (tostring(task):match "%((%a+)%)$" or "?") } end
   if object ~= nil then
-    call = ("%s on %s"):format(call, (tostring(object):gsub(" %b()$", "")))
+    local text = type(object) == "table" and brief_list(object) or brief(object)
+    call = ("%s on %s"):format(call, text)
   end
   return { task:get_name(), "waiting", ("%.1f s"):format(seconds), line, call }
 end

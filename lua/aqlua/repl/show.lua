@@ -209,11 +209,20 @@ end
 ---------------------------------------------------------------------------------------------------
 -- The library's objects: who waits there
 
+-- Of a select, `what` is a list: the name and the object of each branch.
+local function is_waited_for(object, what)
+  if type(what) ~= "table" then return rawequal(what, object) end
+  for i = 2, #what, 2 do
+    if rawequal(what[i], object) then return true end
+  end
+  return false
+end
+
 local function who_waits(object)
   local lines = {}
   for _, task in ipairs(aq.all_tasks()) do
     local call, where, seconds, line = internal.waits_in(task)
-    if call and rawequal(where, object) then
+    if call and is_waited_for(object, where) then
       local text = ("\n  %s: %s, for %.1f s, at %s"):format(task:get_name(), call, seconds, line)
       lines[#lines + 1] = text
     end
