@@ -23,6 +23,25 @@ end
 
 local on_luv, on_cqueues = script(lua, "bench/luv/run.lua"), script(lua, "bench/cqueues/run.lua")
 
+-- The same flags as aqlua, and the same Lua: inside, where there is an archive of it.
+local build_limit = ("%s -O2 -flto=auto -std=c11 -D_POSIX_C_SOURCE=200809L "
+  .. "$(pkg-config --cflags lua5.4) -o build/bench/limit bench/limit/limit.c -Wl,-E "
+  .. "$(a=$(pkg-config --variable=libdir lua5.4)/liblua5.4.a; "
+  .. "test -f $a && echo $a -lm -ldl || pkg-config --libs lua5.4)"):format(cc)
+
+local function limit(name, title, option)
+  return {
+    name = name,
+    title = title,
+    needs = {cc},
+    build = build_limit,
+    works = ("build/bench/limit %sbench/aqlua/works.lua"):format(option),
+    hello = ("build/bench/limit %sbench/aqlua/hello.lua"):format(option),
+    without = {ready = true, timeout = true, sleepers = true},
+    packages = "liblua5.4-dev",
+  }
+end
+
 return {
   {
     name = "aqlua",
@@ -30,20 +49,8 @@ return {
     works = lib.aqlua .. " bench/aqlua/works.lua",
     hello = lib.aqlua .. " bench/aqlua/hello.lua",
   },
-  {
-    name = "limit",
-    title = "C limit",
-    needs = {cc},
-    -- The same flags as aqlua, and the same Lua: inside, where there is an archive of it.
-    build = ("%s -O2 -flto=auto -std=c11 -D_POSIX_C_SOURCE=200809L $(pkg-config --cflags lua5.4) "
-      .. "-o build/bench/limit bench/limit/limit.c -Wl,-E "
-      .. "$(a=$(pkg-config --variable=libdir lua5.4)/liblua5.4.a; "
-      .. "test -f $a && echo $a -lm -ldl || pkg-config --libs lua5.4)"):format(cc),
-    works = "build/bench/limit bench/aqlua/works.lua",
-    hello = "build/bench/limit bench/aqlua/hello.lua",
-    without = {ready = true, timeout = true, sleepers = true},
-    packages = "liblua5.4-dev",
-  },
+  limit("limit", "C limit", ""),
+  limit("tickets", "C limit with tickets", "--tickets "),
   {
     name = "go",
     title = "Go, 1 proc",

@@ -1,7 +1,8 @@
 /*
  * limit: the least a runtime for Lua 5.4 can do, as a yardstick.
  *
- *   limit SCRIPT [ARGS]      SCRIPT may `require "aqlua"`: Queue, create_task, now
+ *   limit [--tickets] SCRIPT [ARGS]
+ *                            SCRIPT may `require "aqlua"`: Queue, create_task, now
  *
  * A ring of coroutines that hand values over through C methods. No error handling, no
  * cancelling, no timeouts, no event loop, no checks of what `self` is: what is left is
@@ -14,12 +15,16 @@
  *                  putters waiting, linked like the ring
  *   handing over   put gives its value straight to a waiting getter (lua_xmove onto its
  *                  stack); a waiting putter keeps its value on top of its own stack
+ *   tickets        with --tickets nothing is handed over: a wake is worth one item or one
+ *                  slot, used at the woken one's own step, and whoever comes meanwhile
+ *                  waits behind. Events have aqlua's order (order.lua prints some)
  *   anchoring      `live` holds every coroutine; its place there lies at the bottom of
  *                  the coroutine's stack
  *   reuse          a coroutine that has ended stays in `live` and takes the next task
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <lauxlib.h>
@@ -37,12 +42,15 @@ struct queue {
   int first; /* slots of the oldest and the newest item; undefined when count is 0 */
   int last;
   struct room getters;
-  struct room putters; /* each with its item on top of its stack */
+  struct room putters;  /* each with its item on top of its stack */
+  lua_Integer claimed;  /* tickets: items that belong to woken getters */
+  lua_Integer promised; /* tickets: slots that belong to woken putters */
 };
 
 static struct room ready;
 static struct room finished; /* coroutines free for the next task */
 static lua_State *main_task;
+static int nhanded = 1; /* values that a waiting coroutine is resumed with; tickets: 0 */
 
 static lua_State **next_of(lua_State *co) { return (lua_State **)lua_getextraspace(co); }
 
@@ -61,14 +69,14 @@ static lua_State *take(struct room *room) {
   return co;
 }
 
-/* A waiting coroutine is always resumed with one value: get's item, or put's nil. */
+/* Resumed with one value, get's item or put's nil; with tickets, in `go_on`. */
 
-static int wait_in(lua_State *L, struct room *room) {
+static int wait_in(lua_State *L, struct room *room, lua_KFunction go_on) {
   append(room, L);
-  return lua_yield(L, 0);
+  return lua_yieldk(L, 0, 0, go_on);
 }
 
-/* ---- queue ---- */
+/* ---- items ---- */
 
 /* The shelf: upvalue 1 of put and get is a table of items, next_slot links its slots. */
 static int *next_slot;
@@ -101,13 +109,19 @@ static void store(lua_State *L, struct queue *q) {
 }
 
 /* A slot is not cleared: the works hold numbers, and the next item overwrites it. */
-static int fetch(lua_State *L, struct queue *q) {
+static void fetch(lua_State *L, struct queue *q) {
   int slot = q->first;
   lua_rawgeti(L, lua_upvalueindex(1), slot);
   q->first = next_slot[slot];
   next_slot[slot] = free_slot;
   free_slot = slot;
   q->count--;
+}
+
+/* ---- handing over ---- */
+
+static int take_over(lua_State *L, struct queue *q) {
+  fetch(L, q);
   lua_State *putter = take(&q->putters);
   if (putter) {
     lua_xmove(putter, L, 1);
@@ -126,15 +140,68 @@ static int queue_put(lua_State *L) {
     append(&ready, getter);
     return 0;
   }
-  if (q->maxsize && q->count == q->maxsize) return wait_in(L, &q->putters);
+  if (q->maxsize && q->count == q->maxsize) return wait_in(L, &q->putters, NULL);
   store(L, q);
   return 0;
 }
 
 static int queue_get(lua_State *L) {
   struct queue *q = lua_touserdata(L, 1);
-  return q->count ? fetch(L, q) : wait_in(L, &q->getters);
+  return q->count ? take_over(L, q) : wait_in(L, &q->getters, NULL);
 }
+
+/* ---- tickets ---- */
+
+/* Stores the item on top; the longest waiting getter owns one from now on. */
+static int store_and_offer(lua_State *L, struct queue *q) {
+  store(L, q);
+  lua_State *getter = take(&q->getters);
+  if (getter) {
+    q->claimed++;
+    append(&ready, getter);
+  }
+  return 0;
+}
+
+/* Takes an item; the longest waiting putter owns its slot from now on. */
+static int fetch_and_offer(lua_State *L, struct queue *q) {
+  fetch(L, q);
+  lua_State *putter = take(&q->putters);
+  if (putter) {
+    q->promised++;
+    append(&ready, putter);
+  }
+  return 1;
+}
+
+static int use_promise(lua_State *L, int status, lua_KContext ctx) {
+  struct queue *q = lua_touserdata(L, 1);
+  (void)status, (void)ctx;
+  q->promised--;
+  return store_and_offer(L, q);
+}
+
+static int use_claim(lua_State *L, int status, lua_KContext ctx) {
+  struct queue *q = lua_touserdata(L, 1);
+  (void)status, (void)ctx;
+  q->claimed--;
+  return fetch_and_offer(L, q);
+}
+
+static int ticket_put(lua_State *L) {
+  struct queue *q = lua_touserdata(L, 1);
+  if (q->maxsize && q->count + q->promised == q->maxsize)
+    return wait_in(L, &q->putters, use_promise);
+  return store_and_offer(L, q);
+}
+
+static int ticket_get(lua_State *L) {
+  struct queue *q = lua_touserdata(L, 1);
+  if (q->count == q->claimed) return wait_in(L, &q->getters, use_claim);
+  return fetch_and_offer(L, q);
+}
+
+/* ---- the class ---- */
 
 static int new_queue(lua_State *L) {
   lua_Integer maxsize = luaL_optinteger(L, 1, 0);
@@ -171,7 +238,7 @@ static int run(lua_State *L) {
   int nresults;
   while ((co = take(&ready)) != NULL) {
     int fresh = lua_status(co) == LUA_OK; /* stack: its place in live, function, arguments */
-    int status = lua_resume(co, L, fresh ? lua_gettop(co) - 2 : 1, &nresults);
+    int status = lua_resume(co, L, fresh ? lua_gettop(co) - 2 : nhanded, &nresults);
     if (status == LUA_YIELD) continue;
     if (status != LUA_OK) {
       fprintf(stderr, "limit: %s\n", lua_tostring(co, -1));
@@ -188,11 +255,10 @@ static int run(lua_State *L) {
 /* ---- the program ---- */
 
 static int open_module(lua_State *L) {
-  static const luaL_Reg methods[] = {{"put", queue_put},
-                                     {"get", queue_get},
-                                     {"put_nowait", queue_put},
-                                     {"get_nowait", queue_get},
-                                     {NULL, NULL}};
+  lua_CFunction put = nhanded ? queue_put : ticket_put;
+  lua_CFunction get = nhanded ? queue_get : ticket_get;
+  const luaL_Reg methods[] = {
+    {"put", put}, {"get", get}, {"put_nowait", put}, {"get_nowait", get}, {NULL, NULL}};
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   luaL_newlibtable(L, methods);
@@ -210,15 +276,17 @@ static int open_module(lua_State *L) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 2) return fprintf(stderr, "usage: limit SCRIPT [ARGS]\n"), 2;
+  int script = argc > 1 && strcmp(argv[1], "--tickets") == 0 ? 2 : 1;
+  if (argc <= script) return fprintf(stderr, "usage: limit [--tickets] SCRIPT [ARGS]\n"), 2;
+  nhanded = script == 1;
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
   luaL_requiref(L, "aqlua", open_module, 0);
   main_task = lua_newthread(L);
   lua_pushinteger(main_task, 0); /* every task has its place at the bottom; this one needs none */
-  if (luaL_loadfile(main_task, argv[1]) != LUA_OK)
+  if (luaL_loadfile(main_task, argv[script]) != LUA_OK)
     return fprintf(stderr, "limit: %s\n", lua_tostring(main_task, -1)), 1;
-  for (int i = 2; i < argc; i++) lua_pushstring(main_task, argv[i]);
+  for (int i = script + 1; i < argc; i++) lua_pushstring(main_task, argv[i]);
   append(&ready, main_task);
   int status = run(L);
   lua_close(L);
