@@ -160,16 +160,66 @@ function curves.cancel(size)
   return aq.now() - start, last - first + 1
 end
 
--- Name, largest size, what the curve shows.
+-- put with `size` tasks waiting in a select of two queues each: it elects the first of
+-- them, who then waits again as the last.
+function curves.selects(size)
+  local left, right, items = aq.Queue(), aq.Queue(), 100000
+  for _ = 1, size do
+    aq.create_task(function()
+      while true do
+        aq.select {left:getting(), right:getting()}
+      end
+    end)
+  end
+  aq.sleep(0)
+  local start = aq.now()
+  for i = 1, items do
+    left:put(i)
+    if i % size == 0 or i % 100 == 0 then
+      aq.sleep(0) -- let the elected select again
+    end
+  end
+  return aq.now() - start, items
+end
+
+-- A select that waits for `size` queues and is elected by the one in the middle, made anew
+-- each time: a branch.
+function curves.branches(size)
+  local queues, selects = {}, math.max(100, 100000 // size)
+  for i = 1, size do
+    queues[i] = aq.Queue()
+  end
+  local turns = aq.Queue()
+  aq.create_task(function()
+    while true do
+      turns:get()
+      queues[(size + 1) // 2]:put(true)
+    end
+  end)
+  local start = aq.now()
+  for _ = 1, selects do
+    local branches = {}
+    for i = 1, size do
+      branches[i] = queues[i]:getting()
+    end
+    turns:put(true)
+    aq.select(branches)
+  end
+  return aq.now() - start, selects * size
+end
+
+-- Name, smallest and largest size, what the curve shows.
 local shown = {
-  {"ring", 100000, "a hop in a ring, by tasks"},
-  {"spawn", 100000, "a task, by tasks at a time"},
-  {"length", 1000000, "put + get, by items in the queue"},
-  {"lifo", 1000000, "the same, LifoQueue"},
-  {"priority", 1000000, "the same, PriorityQueue"},
-  {"timers", 1000000, "a timeout armed and cancelled, by timers"},
-  {"getters", 100000, "put to one of the getters waiting, by getters"},
-  {"cancel", 100000, "cancel from the middle, by getters waiting"},
+  {"ring", 10, 100000, "a hop in a ring, by tasks"},
+  {"spawn", 10, 100000, "a task, by tasks at a time"},
+  {"length", 10, 1000000, "put + get, by items in the queue"},
+  {"lifo", 10, 1000000, "the same, LifoQueue"},
+  {"priority", 10, 1000000, "the same, PriorityQueue"},
+  {"timers", 10, 1000000, "a timeout armed and cancelled, by timers"},
+  {"getters", 10, 100000, "put to one of the getters waiting, by getters"},
+  {"cancel", 10, 100000, "cancel from the middle, by getters waiting"},
+  {"selects", 10, 100000, "put that elects one of the selects waiting, by selects"},
+  {"branches", 1, 1000, "a branch of a select that waits, by branches"},
 }
 
 if arg[1] then
@@ -185,12 +235,13 @@ local pin, chosen = lib.pinned(), lib.selection("CURVES")
 local rounds = lib.quick and 1 or 3
 local results, plots, data = {}, {}, {}
 for _, curve in ipairs(shown) do
-  local name, largest, title = table.unpack(curve)
+  local name, smallest, largest, title = table.unpack(curve)
   if not chosen or chosen[name] then
     local points = {}
     data[#data + 1] = ("$%s << END"):format(name)
-    io.write(("%-9s %-46s"):format(name, title))
-    local size = 10
+    io.write(("%-9s %-55s"):format(name, title))
+    io.write(smallest == 1 and "" or (" "):rep(9))
+    local size = smallest
     while size <= (lib.quick and largest // 10 or largest) do
       local times = {}
       for i = 1, rounds do
@@ -212,7 +263,7 @@ for _, curve in ipairs(shown) do
     results[name] = points
   end
 end
-print("ns per operation at 10, 100, 1,000, ...; the median of " .. rounds)
+print("ns per operation at 1, 10, 100, 1,000, ...; the median of " .. rounds)
 lib.write_json("build/bench/curves.json", results)
 lib.plot("build/bench/curves.svg", table.concat({
   table.concat(data, "\n"),
