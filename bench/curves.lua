@@ -271,6 +271,8 @@ lib.plot("build/bench/curves.svg", table.concat({
   "set output 'build/bench/curves.svg'",
   "set title 'ns per operation'",
   "set logscale xy",
+  "set linetype 9 lc rgb 'brown'", -- gnuplot has eight colours of its own
+  "set linetype 10 lc rgb 'gray50'",
   "set yrange [10:*]",
   "set format x '10^{%T}'",
   "set grid",
