@@ -1,4 +1,4 @@
--- The library in a C program: what it asks of the allocator.
+-- The library in a C program: what it asks of the allocator, and what it does when that has no more.
 
 local helper = require "spec.helper"
 
@@ -90,5 +90,26 @@ describe("the allocator", function()
         event:wait() aq.sleep(0)
       end
     ]]))
+  end)
+end)
+
+describe("memory that runs out", function()
+  local program
+
+  setup(function() program = build "starve" end)
+  teardown(function() os.remove(program) end)
+
+  -- The program has found everything in order, and has tried many ways to fail.
+  local function survives(burst)
+    local out, err, status = helper.run(("timeout 60 %s spec/embed/scenario.lua %d"):format(
+      helper.quote(program), burst))
+    assert.same({ "", 0 }, { err, status })
+    assert.is_true(tonumber(out:match "^(%d+) runs\n$") > 200)
+  end
+
+  it("for good: each request in turn is the first to fail", function() survives(0) end)
+
+  it("for a moment: one, three, ten requests in a row fail", function()
+    for _, burst in ipairs { 1, 3, 10 } do survives(burst) end
   end)
 end)

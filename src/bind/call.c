@@ -78,22 +78,38 @@ static void drain(lua_State *L, struct aq_runtime *rt) {
   lua_pop(L, 1);
 }
 
+static int push_string(lua_State *L) {
+  lua_pushstring(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+/* Pushes a static text, or, without the memory for it, the message that says so. Raises nothing. */
+static void push_text(lua_State *L, const char *text) {
+  lua_pushcfunction(L, push_string);
+  lua_pushlightuserdata(L, (void *)text);
+  (void)lua_pcall(L, 1, 1, 0);
+}
+
+/* Stack: a Task that has returned. */
+static int push_results(lua_State *L) { return aq_future_unwrap(L, 1); }
+
 /* Replaces the Task on top, which is done, by its results or by error and traceback. */
 static int push_outcome(lua_State *L, int nresults) {
   int task = lua_gettop(L);
   struct aq_future *f = lua_touserdata(L, task);
   if (f->state == AQ_RETURNED) {
-    aq_future_unwrap(L, task);
-    lua_remove(L, task);
-    if (nresults != LUA_MULTRET) lua_settop(L, task - 1 + nresults);
-    return LUA_OK;
+    lua_pushcfunction(L, push_results);
+    lua_insert(L, task);
+    int status = lua_pcall(L, 1, nresults, 0);
+    if (status != LUA_OK) push_text(L, "");
+    return status;
   }
   f->is_retrieved = true;
   aq_future_push_error(L, task);
   aq_push_extra(L, task, AQ_X_TRACEBACK);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
-    lua_pushliteral(L, "");
+    push_text(L, "");
   }
   lua_remove(L, task);
   return LUA_ERRRUN;
@@ -101,8 +117,8 @@ static int push_outcome(lua_State *L, int nresults) {
 
 static int refuse(lua_State *L, int first, const char *why) {
   lua_settop(L, first - 1);
-  lua_pushstring(L, why);
-  lua_pushliteral(L, "");
+  push_text(L, why);
+  push_text(L, "");
   return LUA_ERRRUN;
 }
 
@@ -116,7 +132,7 @@ int aq_call(lua_State *L, int nargs, int nresults) {
   lua_insert(L, first);
   int status = lua_pcall(L, nargs + 1, 1, 0);
   if (status != LUA_OK) {
-    lua_pushliteral(L, "");
+    push_text(L, "");
     return status;
   }
   struct aq_task *t = lua_touserdata(L, first);

@@ -1,5 +1,8 @@
 /*
 ** callback.c - callback records: a userdata each, kept in the future's extras.
+**
+** All that a record needs is made with it: calling it asks for no memory until the function itself
+** is called. So a callback is never lost, and never put off, for lack of memory.
 */
 #include "callback.h"
 
@@ -13,7 +16,7 @@ struct callback {
   struct aq_future *future; /* kept by the runtime until the callback has run */
 };
 
-enum { UV_FUNCTION = 1 };
+enum { UV_FUNCTION = 1, UV_TRACEBACK = 2 }; /* the second: the handler, where it leaves its text */
 
 /* The record will not run any more: forgets it. The future, at `idx`, may be let go. */
 static void forget(lua_State *L, int idx, struct callback *c) {
@@ -42,9 +45,8 @@ static int run_protected(lua_State *L) {
   aq_runtime_push_uv(L, rt, AQ_UV_LIVE);
   lua_rawgeti(L, -1, c->future->live_slot); /* [3] the future */
   aq_push_extra(L, 3, AQ_X_CALLBACKS);
-  lua_rawgetp(L, 4, c); /* [5] the record, kept alive while it runs */
-  lua_pushnil(L);
-  lua_pushcclosure(L, traceback, 1); /* [6] */
+  lua_rawgetp(L, 4, c);                  /* [5] the record, kept alive while it runs */
+  lua_getiuservalue(L, 5, UV_TRACEBACK); /* [6] */
   forget(L, 3, c);
   lua_getiuservalue(L, 5, UV_FUNCTION);
   lua_pushvalue(L, 3);
@@ -67,11 +69,14 @@ static void run(struct aq_waiter *w) {
 }
 
 static struct callback *push_record(lua_State *L, struct aq_future *f) {
-  struct callback *c = lua_newuserdatauv(L, sizeof *c, 1);
+  struct callback *c = lua_newuserdatauv(L, sizeof *c, 2);
   aq_waiter_init(&c->waiter, &f->rt->loop->agenda, run);
   c->future = f;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, UV_FUNCTION);
+  lua_pushnil(L);
+  lua_pushcclosure(L, traceback, 1);
+  lua_setiuservalue(L, -2, UV_TRACEBACK);
   return c;
 }
 
