@@ -664,6 +664,22 @@ describe("set_budget", function()
     end)
   end)
 
+  it("counts every call that might wait, one like another (Q20)", function()
+    local q, done = aq.Queue(), aq.Future()
+    done:set_result(1)
+    local calls = {
+      join = function() q:join() end,
+      await = function() done:await() end,
+    }
+    for name, call in pairs(calls) do
+      local hop <close> = helper.hops()
+      with_budget(10, function()
+        for _ = 1, 55 do call() end
+      end)
+      assert.equal(5, hop(), name)
+    end
+  end)
+
   it("put_nowait, get_nowait, peek, drain never take a turn (Q20)", function()
     local q = aq.Queue()
     local hop <close> = helper.hops()

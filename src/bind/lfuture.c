@@ -39,6 +39,7 @@ static int future_await(lua_State *L) {
   struct aq_future *f = check_future(L, 1);
   struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
+  if (timeout_ns > 0 && aq_task_is_spent(f->rt, t)) return aq_task_pause(L, t);
   if (f->state != AQ_PENDING) return aq_future_unwrap(L, 1);
   if (aq_future_leads_to(L, 1, t)) return aq_error_misuse(L, CIRCLE, "await");
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);

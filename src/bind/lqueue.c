@@ -9,38 +9,7 @@
 #include "queue_object.h"
 #include "task.h"
 
-/* ---- the budget (Q20) ------------------------------------------------------------------------ */
-
-/*
-** True if the task has used up its budget of calls that completed at once: it then waits for one
-** turn, and the call is made again.
-*/
-static inline bool is_spent(const struct aq_runtime *rt, struct aq_task *t) {
-  return rt->budget > 0 && ++t->nat_once > rt->budget;
-}
-
-/* Lets the others run; `wait` makes the call again. Does not return. */
-static int take_a_turn(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
-  aq_task_check_wait(L, t);
-  aq_waiter_ready(&t->waiter, AQ_OK);
-  return aq_task_wait(L, t, wait);
-}
-
-static int after_turn(lua_State *L, struct aq_task *t, bool cancelled, lua_CFunction again) {
-  if (cancelled || t->waiter.status != AQ_OK) return aq_task_raise(L, t, AQ_CANCELLED);
-  t->nat_once = 0;
-  return again(L);
-}
-
 /* ---- put ------------------------------------------------------------------------------------- */
-
-static int queue_put(lua_State *L);
-
-static int put_again(lua_State *L, struct aq_task *t, bool cancelled) {
-  return after_turn(L, t, cancelled, queue_put);
-}
-
-static const struct aq_wait PUT_AGAIN = {"put", put_again, NULL};
 
 static int put_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   enum aq_status status = aq_queue_finish_put(L, t->waiter.thing, &t->waiter, cancelled);
@@ -62,7 +31,7 @@ static int queue_put(lua_State *L) {
   int top = lua_gettop(L);
   uint64_t timeout_ns = top > 2 ? aq_check_given_timeout(L, 3) : AQ_NEVER;
   struct aq_item item;
-  if (timeout_ns > 0 && is_spent(qo->rt, t)) return take_a_turn(L, t, &PUT_AGAIN);
+  if (timeout_ns > 0 && aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
   aq_queue_prepare_put(L, qo, top, &item);
   enum aq_status status = aq_queue_try_put(L, qo, &item);
   if (status == AQ_OK) return 0;
@@ -100,20 +69,12 @@ static void get_give_up(lua_State *L, struct aq_task *t) {
 
 static const struct aq_wait GET = {"get", get_finish, get_give_up};
 
-static int queue_get(lua_State *L);
-
-static int get_again(lua_State *L, struct aq_task *t, bool cancelled) {
-  return after_turn(L, t, cancelled, queue_get);
-}
-
-static const struct aq_wait GET_AGAIN = {"get", get_again, NULL};
-
 static int queue_get(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
   struct aq_task *t = aq_task_running(L, qo->rt);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (timeout_ns > 0 && is_spent(qo->rt, t)) return take_a_turn(L, t, &GET_AGAIN);
+  if (timeout_ns > 0 && aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
   enum aq_status status = aq_queue_get_now(&qo->queue, &item);
   if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
   if (status != AQ_EMPTY) return aq_error_raise(L, status);
@@ -155,21 +116,13 @@ static int next_finish(lua_State *L, struct aq_task *t, bool cancelled) {
 
 static const struct aq_wait NEXT = {"items", next_finish, get_give_up};
 
-static int items_next(lua_State *L);
-
-static int next_again(lua_State *L, struct aq_task *t, bool cancelled) {
-  return after_turn(L, t, cancelled, items_next);
-}
-
-static const struct aq_wait NEXT_AGAIN = {"items", next_again, NULL};
-
 /* The iterator of a generic for: the queue at 1, the item before at 2. */
 static int items_next(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
   struct aq_task *t = aq_task_running(L, qo->rt);
   if (is_nil_next(qo)) return refuse_nil(L);
-  if (is_spent(qo->rt, t)) return take_a_turn(L, t, &NEXT_AGAIN);
+  if (aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
   enum aq_status status = aq_queue_get_now(&qo->queue, &item);
   if (status == AQ_SHUTDOWN) return 0;
   if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
@@ -206,6 +159,7 @@ static int queue_join(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_task *t = aq_task_running(L, qo->rt);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
+  if (timeout_ns > 0 && aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
   if (qo->queue.unfinished == 0) return 0;
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   aq_task_check_wait(L, t);

@@ -66,7 +66,7 @@ struct aq_runtime {
   uint32_t walk_epoch;     /* number of the latest search for a circle */
   uint32_t cancel_epoch;   /* number of the latest cancel operation */
   uint32_t next_scope;     /* scopes made so far + 1 (aq.run inside a task makes one) */
-  uint32_t budget;         /* calls a task may complete at once before it must wait; 0: any */
+  uint32_t budget;         /* calls a task may complete at once before it must pause; 0: any */
   size_t unhandled;        /* errors reported by the default report */
   void (*report)(void *ud, const char *text); /* the embedder's, or NULL: stderr */
   void *report_ud;

@@ -122,6 +122,16 @@ void aq_task_check_wait(lua_State *L, struct aq_task *t);
 */
 int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
 
+/* True if the task has used up its budget of calls that completed at once (Q20): one that may wait,
+** and is about to be made, is to pause first. */
+static inline bool aq_task_is_spent(const struct aq_runtime *rt, struct aq_task *t) {
+  return rt->budget > 0 && ++t->nat_once > rt->budget;
+}
+
+/* Lets the others run for a turn and then makes the call again: the C function that is running is
+** called anew, with the stack as it is. As aq_task_wait, the last statement. */
+int aq_task_pause(lua_State *L, struct aq_task *t);
+
 /* The same for awaiting `f`, which the waiter has entered: a cancel that the task has not seen yet
 ** is passed on to `f` instead (T4). */
 int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f, const struct aq_wait *wait);

@@ -148,6 +148,25 @@ int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
   return suspend(L, t, wait, wait_end);
 }
 
+/* The turn is over: the call is made that the task was about to make. */
+static int make_call(lua_State *L, struct aq_task *t, bool cancelled) {
+  lua_Debug ar;
+  if (cancelled || t->waiter.status != AQ_OK) return aq_task_raise(L, t, AQ_CANCELLED);
+  t->nat_once = 0;
+  lua_getstack(L, 0, &ar);
+  lua_getinfo(L, "f", &ar);
+  lua_CFunction fn = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return fn(L);
+}
+
+int aq_task_pause(lua_State *L, struct aq_task *t) {
+  static const struct aq_wait PAUSE = {"pause", make_call, NULL};
+  aq_task_check_wait(L, t);
+  aq_waiter_ready(&t->waiter, AQ_OK);
+  return aq_task_wait(L, t, &PAUSE);
+}
+
 /* Somebody resumed a task that has left. */
 static int left_for_good(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
