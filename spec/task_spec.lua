@@ -585,6 +585,44 @@ describe("cancel", function()
       { task:await() })
   end)
 
+  it("brings its message along to all that it is passed on to", function()
+    local log = helper.log()
+    local function inner(name)
+      return aq.create_task(function()
+        local err = error_of(aq.sleep, 5)
+        log(name, err.message)
+        error(err, 0)
+      end)
+    end
+    local waits = {
+      await = function() inner("awaited"):await() end,
+      gather = function() aq.gather(inner "first", aq.create_task(function()
+        inner("under the second"):await()
+      end)) end,
+    }
+    for _, name in ipairs { "await", "gather" } do
+      local task = aq.create_task(waits[name])
+      tick(3)
+      task:cancel("by " .. name)
+      log(name, error_of(task.await, task).message)
+    end
+    assert.same({
+      "awaited by await", "await by await",
+      "first by gather", "under the second by gather", "gather by gather",
+    }, log)
+  end)
+
+  it("without a message takes the place of one with a message", function()
+    local inner = aq.create_task(aq.sleep, 5)
+    local outer = aq.create_task(inner.await, inner)
+    local bare = aq.CancelledError.message
+    tick()
+    outer:cancel "first"
+    outer:cancel()
+    assert.equal(bare, error_of(outer.await, outer).message)
+    assert.equal(bare, error_of(inner.await, inner).message)
+  end)
+
   it("runs <close> variables, and those may wait in a shield", function()
     local log = helper.log()
     local function closing(name)

@@ -4,8 +4,11 @@
 ** A cancel walks along what is awaited: from a task to the task it awaits, from a gather to its
 ** children. The walk is a loop over a list threaded through the tasks, never a recursion, and a
 ** task that is met a second time in one walk only counts the request: so the depth does not matter.
-** Circles are refused where they would close. Children are met in their order, each with all that it awaits before the next.
+** Circles are refused where they would close. Children are met in their order, each with all that
+** it awaits before the next. A message needs memory, so it goes ahead, by the same way.
 */
+#include <lauxlib.h>
+
 #include "task.h"
 
 /* Counts one request at `level`, the outermost being NULL. True if that is where the task runs. */
@@ -63,13 +66,18 @@ static bool pass_to_children(lua_State *L, struct aq_task **list, struct aq_futu
   return any;
 }
 
-/* Passes a cancel on to what `t` awaits: for a gather, the userdata its wait was called on. */
+/* Pushes what `t` awaits: the userdata that its wait was called on. */
+static void push_awaited(lua_State *L, struct aq_task *t) {
+  lua_pushvalue(t->innermost, 1);
+  lua_xmove(t->innermost, L, 1);
+}
+
+/* Passes a cancel on to what `t` awaits. */
 static bool pass_on(lua_State *L, struct aq_task **list, struct aq_task *t) {
   struct aq_future *f = t->awaiting;
   if (!f->passes_cancel) return pass_to_child(&list, f);
   if (f->state != AQ_PENDING) return false;
-  lua_pushvalue(t->innermost, 1);
-  lua_xmove(t->innermost, L, 1);
+  push_awaited(L, t);
   bool passed = pass_to_children(L, list, f);
   lua_pop(L, 1);
   return passed;
@@ -113,6 +121,63 @@ void aq_task_pass_on(lua_State *L, struct aq_task *t) {
   t->cancel_next = NULL;
   deliver_all(L, t);
 }
+
+/* ---- the message ----------------------------------------------------------------------------- */
+
+enum { DEPTH = 150 }; /* nested gathers followed */
+
+static void spread(lua_State *L, int message, int depth);
+
+/* The gather on top has children: each gets the message at `message`. */
+static void spread_to_children(lua_State *L, int message, int depth) {
+  aq_push_extra(L, -1, AQ_X_CHILDREN);
+  for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
+    spread(L, message, depth + 1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+}
+
+/* A message takes the place of that of an earlier cancel; so does none. The Task is on top. */
+static void set_message(lua_State *L, int message) {
+  aq_push_extra(L, -1, AQ_X_MESSAGE);
+  bool is_same = lua_rawequal(L, -1, message);
+  lua_pop(L, 1);
+  if (is_same) return;
+  lua_pushvalue(L, message);
+  aq_set_extra(L, -2, AQ_X_MESSAGE);
+}
+
+/* The Task or Future on top gets the message, and what it waits for; another may be there after. */
+static void spread(lua_State *L, int message, int depth) {
+  struct aq_future *f = lua_touserdata(L, -1);
+  uint32_t epoch = f->rt->walk_epoch;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  while (f->state == AQ_PENDING && f->walk_epoch != epoch && depth < DEPTH) {
+    struct aq_task *t = (struct aq_task *)f;
+    f->walk_epoch = epoch;
+    if (f->class != aq_task_class) {
+      if (f->passes_cancel) spread_to_children(L, message, depth);
+      return;
+    }
+    set_message(L, message);
+    if (t->waiter.state != AQ_WAITING || t->awaiting == NULL) return;
+    push_awaited(L, t);
+    lua_replace(L, -2);
+    f = lua_touserdata(L, -1);
+  }
+}
+
+void aq_task_set_message(lua_State *L, int idx) {
+  struct aq_task *t = lua_touserdata(L, idx);
+  int message = lua_gettop(L);
+  t->future.rt->walk_epoch++;
+  lua_pushvalue(L, idx);
+  spread(L, message, 0);
+  lua_settop(L, message - 1);
+}
+
+/* ---- requests outstanding -------------------------------------------------------------------- */
 
 uint32_t aq_task_cancelling(const struct aq_task *t) {
   uint32_t n = t->requests;

@@ -48,33 +48,27 @@ static int is_older(lua_State *L) {
   return 1;
 }
 
-/* The message at 2, or none, takes the place of that of an earlier cancel. */
-static void set_message(lua_State *L) {
-  if (lua_isnil(L, 2)) {
-    aq_push_extra(L, 1, AQ_X_MESSAGE);
-    if (lua_isnil(L, -1)) return;
-    lua_settop(L, 2);
-  } else {
-    aq_error_push_with(L, AQ_E_CANCELLED);
-  }
-  aq_set_extra(L, 1, AQ_X_MESSAGE);
-}
-
 static int task_cancel(lua_State *L) {
   struct aq_task *t = aq_check_task(L, 1);
   lua_settop(L, 2);
-  if (t->future.state == AQ_PENDING) set_message(L);
+  if (!lua_isnil(L, 2)) aq_error_push_with(L, AQ_E_CANCELLED);
+  aq_task_set_message(L, 1);
   lua_pushboolean(L, aq_task_cancel(L, t));
   return 1;
+}
+
+/* All cancels of the Task at 1 were taken back: what comes next has a message of its own, or none. */
+static void forget_message(lua_State *L) {
+  aq_push_extra(L, 1, AQ_X_MESSAGE);
+  if (lua_isnil(L, -1)) return;
+  lua_pushnil(L);
+  aq_set_extra(L, 1, AQ_X_MESSAGE);
 }
 
 static int task_uncancel(lua_State *L) {
   uint32_t left = aq_task_uncancel(aq_check_task(L, 1));
   lua_settop(L, 1);
-  if (left == 0) {
-    lua_pushnil(L);
-    set_message(L);
-  }
+  if (left == 0) forget_message(L);
   lua_pushinteger(L, (lua_Integer)left);
   return 1;
 }

@@ -148,6 +148,10 @@ void aq_task_push_cancelled(lua_State *L, struct aq_task *t);
 /* Raises how a wait ended, CancelledError with its message; never returns. */
 int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status);
 
+/* The value on top, a CancelledError with a message or nil, is what a cancel of the Task at `idx`
+** that comes next is to be raised as, also in the tasks it will be passed on to. [-1, +0, m] */
+void aq_task_set_message(lua_State *L, int idx);
+
 /* Requests a cancel from outside any shield. False if the task is done. [-0, +0, -] */
 bool aq_task_cancel(lua_State *L, struct aq_task *t);
 
