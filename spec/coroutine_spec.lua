@@ -721,6 +721,53 @@ describe("a task's coroutine", function()
     assert.equal(refused .. refused .. "1\t2\n", (out:gsub("called.-\n", "")))
   end)
 
+  it("under stock Lua without aq.patch: closing one that waits ends the task, and its wait", function()
+    local out, err, status = helper.run_stock [[
+      local aq = require "aqlua"
+      local q, full = aq.Queue(), aq.Queue(1)
+      local event, lock, future = aq.Event(), aq.Lock(), aq.Future()
+      local function closed(fn)
+        local co, closer
+        local task = aq.create_task(function()
+          co = coroutine.running()
+          local meta = { __close = function() closer = "closed, " end }
+          local on_close <close> = setmetatable({}, meta) -- luacheck: ignore
+          fn()
+        end)
+        aq.sleep(0)
+        assert(coroutine.close(co))
+        for _ = 1, 3 do collectgarbage() end
+        assert(task:done() and not task:cancel())
+        local _, why = pcall(task.await, task)
+        return closer .. why
+      end
+      aq.run(function()
+        full:put(1)
+        lock:acquire()
+        local waits = {
+          function() q:get() end,
+          function() aq.Queue():get() end,
+          function() full:put(2, 100) end,
+          function() event:wait() end,
+          function() lock:acquire() end,
+          function() future:await() end,
+          function() aq.sleep(100) end,
+          function() aq.create_task(q.get, q):await() end,
+        }
+        for _, fn in ipairs(waits) do
+          local why = closed(fn)
+          assert(why == "closed, the task's coroutine was resumed or closed by somebody else", why)
+        end
+        q:put("kept") -- for the task that is awaited no more
+        aq.sleep(0)
+        event:set() lock:release() future:set_result(1)
+        print(full:get(), q:qsize(), full:qsize(), lock:locked(), #aq.all_tasks())
+      end)
+    ]]
+    assert.equal("", err)
+    assert.same({ "1\t0\t0\tfalse\t1\n", 0 }, { out, status })
+  end)
+
   it("has the hook of the coroutine that made the task, and none of an earlier task's", function()
     local out, err = helper.run_stock [[
       local aq = require "aqlua"

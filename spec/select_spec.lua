@@ -1165,7 +1165,7 @@ describe("select", function()
     ]]
     assert.equal("", err)
     assert.equal(0, status)
-    assert.equal("cannot resume dead coroutine\titem\t0\n", out)
+    assert.equal("the task's coroutine was resumed or closed by somebody else\titem\t0\n", out)
   end)
 
   it("waits for nothing that can come: DeadlockError, no trace", function()

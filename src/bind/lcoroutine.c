@@ -275,6 +275,7 @@ static int co_require(lua_State *L) {
 /* aq.patch(): replaces resume, wrap, yield and close of coroutines, and require. */
 static int patch(lua_State *L) {
   patch_coroutine(L);
+  aq_runtime(L)->is_patched = true;
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, co_require, 1);
   lua_setglobal(L, "require");

@@ -32,6 +32,7 @@ enum {
   AQ_UV_ERRORS,      /* the bare error values, by kind */
   AQ_UV_TASK_META,   /* metatable of Task */
   AQ_UV_FUTURE_META, /* metatable of Future */
+  AQ_UV_GUARD,       /* the <close> variable of the next (task.c) */
   AQ_UV_BODY,        /* the function at the bottom of each task's coroutine */
   AQ_UV_ON_ERROR,    /* the handler set with aq.on_error, or nil */
   AQ_UV_FAILED,      /* number -> task that failed; weak */
@@ -79,6 +80,7 @@ struct aq_runtime {
   bool is_debug;                  /* steps are watched (watch.h) */
   bool reports_early;             /* errors nobody retrieved: in the next turn (T12) */
   bool has_layer;                 /* the Lua layer is loaded */
+  bool is_patched;                /* aq.patch() was called: nobody can close a task's coroutine */
   bool met_stranger;              /* somebody but the scheduler resumed a coroutine that waits */
   bool is_running;                /* aq_call is under way */
   bool is_stopping;               /* aq_stop was called: leave aq_call */

@@ -2,8 +2,9 @@
 ** task.c - making a task, its steps, its end.
 **
 ** At the bottom of a task's coroutine is `body`, which makes one protected call. Its stack: [1] the
-** traceback function, [2] the Task, [3...] function and arguments, later the results. When it has
-** returned, the coroutine is as good as new and rests until the next task (pool.h).
+** traceback function, [2] the Task, [3] the guard or nil, [4...] function and arguments, later the
+** results. When it has returned, the coroutine is as good as new and rests until the next task
+** (pool.h). The guard, and how a task ends whose body does not, are in ending.c.
 */
 #include "task.h"
 
@@ -26,7 +27,7 @@ static void store_success(lua_State *L, struct aq_task *t) {
     aq_future_store_error(L, 2);
     t->future.state = AQ_ENDED_CANCELLED;
   } else {
-    aq_future_store(L, 2, 3);
+    aq_future_store(L, 2, 4);
     t->future.state = AQ_RETURNED;
   }
 }
@@ -66,7 +67,8 @@ static int body_end(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int body(lua_State *L) {
-  int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 1, 0, body_end);
+  if (!aq_runtime(L)->is_patched) lua_toclose(L, 3);
+  int status = lua_pcallk(L, lua_gettop(L) - 4, LUA_MULTRET, 1, 0, body_end);
   return body_end(L, status, 0);
 }
 
@@ -76,6 +78,7 @@ static void step(struct aq_waiter *w);
 
 void aq_task_open(lua_State *L) {
   aq_pool_open(L);
+  aq_guard_open(L);
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, body, 1);
   lua_setiuservalue(L, -2, AQ_UV_BODY);
@@ -114,13 +117,18 @@ static void shelve(lua_State *L, const struct aq_task *t) {
 /* Moves the function and arguments from `first` on to the task's coroutine, above what else body
 ** needs, for the first resume. The Task is on top, and stays. */
 static void load(lua_State *L, struct aq_task *t, int first) {
-  t->nstart = lua_gettop(L) - first + 2;
+  int count = lua_gettop(L) - first;
   lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_BODY);
   lua_pushcfunction(L, aq_traceback_handler);
   lua_pushvalue(L, -3);
-  lua_xmove(L, t->co, 3);
+  if (t->future.rt->is_patched)
+    lua_pushnil(L);
+  else
+    lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_GUARD);
+  lua_xmove(L, t->co, 4);
   lua_insert(L, first);
-  lua_xmove(L, t->co, t->nstart - 2);
+  lua_xmove(L, t->co, count);
+  t->nstart = 3 + count;
 }
 
 struct aq_task *aq_task_new(lua_State *L, int nargs) {
@@ -164,25 +172,6 @@ void aq_task_push_name(lua_State *L, int idx) {
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-/* Takes the task from the shelf, where it may be the last to hold it: the Task stays on L's top. */
-static void unshelve(lua_State *L, struct aq_task *t) {
-  struct aq_runtime *rt = t->future.rt;
-  aq_runtime_push_uv(L, rt, AQ_UV_LIVE);
-  aq_shelf_take(L, &rt->live, -1, t->slot);
-  lua_remove(L, -2);
-}
-
-/* Ends a task whose body did not; the error on top becomes its outcome. */
-static void end_from_outside(lua_State *L, struct aq_task *t, enum aq_future_state state) {
-  unshelve(L, t);
-  lua_insert(L, -2);
-  aq_future_store_error(L, -2);
-  t->co = NULL;
-  t->has_ended = true;
-  aq_future_settle(&t->future, state);
-  lua_pop(L, 1);
-}
-
 void aq_task_push_cancelled(lua_State *L, struct aq_task *t) {
   aq_task_push(L, t);
   aq_push_extra(L, -1, AQ_X_MESSAGE);
@@ -194,63 +183,17 @@ void aq_task_push_cancelled(lua_State *L, struct aq_task *t) {
   lua_remove(L, -2);
 }
 
-/* Cancelled before its first step: the body never runs (T3, H12). */
-static void end_unstarted(lua_State *L, struct aq_task *t) {
-  lua_settop(t->co, 0);
-  aq_task_push_cancelled(L, t);
-  end_from_outside(L, t, AQ_ENDED_CANCELLED);
-}
-
-static int watch_failure(lua_State *L) {
-  aq_unhandled_watch(L, 1);
-  return 0;
-}
-
-/* The coroutine itself died: out of memory at a bad moment, or closed by someone else. */
-static void end_dead(lua_State *L, struct aq_task *t) {
-  lua_xmove(t->co, L, 1);
-  if (t->wait != NULL && !t->is_finishing && t->wait->give_up != NULL) t->wait->give_up(L, t);
-  lua_resetthread(t->co);
-  lua_pushcfunction(L, watch_failure);
-  aq_task_push(L, t);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  end_from_outside(L, t, AQ_RAISED);
-}
-
-/* Leaves what the task waits in, as a cancel would, but without a step. */
-static void give_up(lua_State *L, struct aq_task *t) {
-  aq_waiter_abort(&t->waiter, AQ_CANCELLED);
-  aq_waiter_drop(&t->waiter);
-  if (t->is_suspended && t->wait->give_up != NULL) t->wait->give_up(L, t);
-}
-
-void aq_task_close(lua_State *L, struct aq_task *t) {
-  give_up(L, t);
-  if (t->future.rt->foreground == t) t->future.rt->foreground = NULL;
-  if (lua_resetthread(t->co) != LUA_OK) { /* a <close> variable failed */
-    aq_task_push(L, t);
-    lua_xmove(t->co, L, 1);
-    lua_pushnil(L);
-    aq_unhandled_now(L, t->future.rt);
-  }
-  lua_settop(t->co, 0);
-  aq_task_push_cancelled(L, t);
-  end_from_outside(L, t, AQ_ENDED_CANCELLED);
-}
-
 /*
 ** Before the first step: false if there is to be none. Somebody who kept the coroutine of a task that
 ** is done may have resumed it, under a stock Lua, while it was loaded for this one.
 */
 static bool may_start(lua_State *L, struct aq_task *t) {
   if (t->must_cancel) {
-    end_unstarted(L, t);
+    aq_task_end_unstarted(L, t);
     return false;
   }
   if (lua_status(t->co) == LUA_OK && lua_gettop(t->co) == t->nstart + 1) return true;
-  lua_settop(t->co, 0);
-  lua_pushliteral(t->co, "the task's coroutine was resumed or closed by somebody else");
-  end_dead(L, t);
+  aq_task_end_meddled(L, t);
   return false;
 }
 
@@ -285,7 +228,7 @@ static void end_step(struct aq_runtime *rt, struct aq_task *t, int status, int n
     t->co = NULL;
     aq_future_settle(&t->future, t->future.state);
   } else if (status != LUA_YIELD) {
-    end_dead(rt->L, t);
+    aq_task_end_dead(rt->L, t);
   } else if (t->is_stubborn) {
     aq_task_close(rt->L, t);
   }
@@ -359,10 +302,6 @@ bool aq_task_owns(lua_State *co) {
   return owns;
 }
 
-static bool is_pending_task(const struct aq_future *f) {
-  return f != NULL && f->class == aq_task_class && f->state == AQ_PENDING;
-}
-
 /* A Task may be on the shelf a second time, for its callbacks. */
 void aq_task_push_all(lua_State *L, struct aq_runtime *rt) {
   lua_newtable(L);
@@ -372,7 +311,7 @@ void aq_task_push_all(lua_State *L, struct aq_runtime *rt) {
   for (uint32_t slot = 1; slot <= rt->live.capacity; slot++) {
     lua_rawgeti(L, -2, slot);
     const struct aq_future *f = aq_test_future(L, -1);
-    if (is_pending_task(f) && ((const struct aq_task *)f)->slot == slot)
+    if (f != NULL && aq_task_is_pending(f) && ((const struct aq_task *)f)->slot == slot)
       lua_rawseti(L, -2, ++n);
     else
       lua_pop(L, 1);

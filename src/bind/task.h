@@ -78,6 +78,9 @@ struct aq_task {
   struct aq_shield *shield;    /* the innermost shield in force, or NULL */
 };
 
+/* Where a task's function is on its coroutine's stack before the first step. */
+enum { AQ_TASK_FUNCTION = 5 };
+
 /* Opens what all tasks share. The runtime's userdata is on top. [-0, +0, m] */
 void aq_task_open(lua_State *L);
 
@@ -169,6 +172,23 @@ void aq_shield_raise(struct aq_shield *s, struct aq_task *t);
 
 /* Takes the shield off: what came meanwhile is outstanding again. */
 void aq_shield_lower(struct aq_shield *s, struct aq_task *t);
+
+/* True for a task that is not done. */
+static inline bool aq_task_is_pending(const struct aq_future *f) {
+  return f->class == aq_task_class && f->state == AQ_PENDING;
+}
+
+/* Ends a task that was cancelled before its first step: the body never runs (T3, H12). */
+void aq_task_end_unstarted(lua_State *L, struct aq_task *t);
+
+/* Ends a task before its first step, because its coroutine is not as it was left. */
+void aq_task_end_meddled(lua_State *L, struct aq_task *t);
+
+/* Ends a task whose coroutine died, with the error on its stack: out of memory at a bad moment. */
+void aq_task_end_dead(lua_State *L, struct aq_task *t);
+
+/* Sets the guard, one for all tasks. The runtime's userdata is on top. [-0, +0, m] */
+void aq_guard_open(lua_State *L);
 
 /* Ends a suspended task by force, as cancelled: its <close> variables run, and cannot wait. */
 void aq_task_close(lua_State *L, struct aq_task *t);

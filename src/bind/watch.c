@@ -26,13 +26,11 @@ static void push_start(lua_State *L, struct aq_task *t) {
     aq_push_line(L, t->is_suspended ? t->innermost : t->co, 0);
     return;
   }
-  int i = lua_gettop(t->co);
-  while (i > 1 && lua_touserdata(t->co, i - 1) != t) i--; /* the function is above the Task */
-  if (!lua_isfunction(t->co, i)) {
+  if (!lua_isfunction(t->co, AQ_TASK_FUNCTION)) {
     lua_pushliteral(L, "?");
     return;
   }
-  lua_pushvalue(t->co, i);
+  lua_pushvalue(t->co, AQ_TASK_FUNCTION);
   lua_getinfo(t->co, ">S", &ar);
   if (ar.linedefined > 0)
     lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
