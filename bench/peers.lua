@@ -3,7 +3,7 @@
 --   needs     programs that have to be there, or the peer is skipped
 --   probe     a command that has to succeed, or the peer is skipped
 --   build     run once before measuring
---   works     the command that takes WORK N;  hello  the command of the row "hello"
+--   works     the command that takes WORK N;  hello, start  the commands of these rows
 --   without   works that it cannot do;  ops  counts other than those of bench/run
 --   packages  what Debian calls it
 local lib = require "lib"
@@ -48,6 +48,7 @@ return {
     needs = {lib.aqlua},
     works = lib.aqlua .. " bench/aqlua/works.lua",
     hello = lib.aqlua .. " bench/aqlua/hello.lua",
+    start = lib.aqlua .. " -e ''",
   },
   limit("limit", "C limit", ""),
   limit("tickets", "C limit with tickets", "--tickets "),
@@ -102,6 +103,7 @@ return {
     probe = lua .. " -e 'require \"luv\"'",
     works = on_luv.works,
     hello = on_luv.hello,
+    start = lua .. " -e ''",
     packages = "lua5.4 lua-luv",
   },
   {

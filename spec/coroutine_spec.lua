@@ -721,7 +721,7 @@ describe("a task's coroutine", function()
     assert.equal(refused .. refused .. "1\t2\n", (out:gsub("called.-\n", "")))
   end)
 
-  it("under stock Lua without aq.patch: closing one that waits ends the task, and its wait", function()
+  it("under stock Lua without aq.patch: closing one that waits ends it, and its wait", function()
     local out, err, status = helper.run_stock [[
       local aq = require "aqlua"
       local q, full = aq.Queue(), aq.Queue(1)
