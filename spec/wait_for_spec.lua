@@ -838,6 +838,39 @@ describe("shield of a task or future", function()
     assert.equal("too late", reports[1][2])
   end)
 
+  it("cancelled in the turn in which the inner's error comes: it is reported (G6, B54)", function()
+    for turns = 1, 4 do
+      local raised
+      local reports = helper.reports_of(function()
+        local inner = aq.create_task(function()
+          aq.sleep(0)
+          error("in that turn", 0)
+        end)
+        local task = aq.create_task(aq.shield, inner)
+        tick(turns)
+        task:cancel()
+        raised = error_of(task.await, task)
+        inner, task = nil, nil -- luacheck: ignore
+        tick(4)
+      end)
+      assert.equal(raised == aq.CancelledError and 1 or 0, #reports, turns .. " turns")
+    end
+  end)
+
+  it("leaves nothing on an inner that goes on when its wait is broken off (B5)", function()
+    local inner = aq.create_task(aq.sleep, 1e6)
+    local function rounds(n)
+      for _ = 1, n do pcall(aq.wait_for, aq.shield, 0.001, inner) end
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count"
+    end
+    local before = rounds(10)
+    assert.is_true(rounds(2000) - before < 100)
+    inner:cancel()
+    tick(2)
+  end)
+
   it("an inner that is cancelled cancels the wait", function()
     local inner = aq.create_task(aq.sleep, 5)
     local task = aq.create_task(aq.shield, inner)

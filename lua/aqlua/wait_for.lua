@@ -46,25 +46,23 @@ function aq.wait_for(awaitable, timeout, ...)
   return await_within(timeout, awaitable)
 end
 
--- The outcome of one future becomes that of another, unless that was cancelled meanwhile: then an
--- error of the inner one stays unretrieved, and is reported.
-local function mirror(inner, outer)
-  if outer:done() then return end
-  if inner:cancelled() then
-    outer:cancel()
-  elseif inner:exception() ~= nil then
-    internal.fail_like(outer, inner)
-  else
-    outer:set_result(inner:result())
-  end
-end
-
+-- The wait is for a gate, which a cancel of the caller may cancel. The outcome is asked for only
+-- once it is handed out: an error that comes too late stays unretrieved, and is reported (G6).
 local function shield_future(inner)
   if inner:done() then return inner:result() end
-  local outer = aq.Future()
-  internal.set_children(outer, { inner }, "shield", false)
-  inner:add_done_callback(function() mirror(inner, outer) end)
-  return outer:await()
+  local gate = aq.Future()
+  internal.set_children(gate, { inner }, "shield", false)
+  local function open()
+    if not gate:done() then gate:set_result() end
+  end
+  do
+    local unhook <close> = internal.on_close(function() -- luacheck: ignore
+      inner:remove_done_callback(open)
+    end)
+    inner:add_done_callback(open)
+    gate:await()
+  end
+  return inner:result()
 end
 
 function aq.shield(awaitable, ...)
