@@ -272,6 +272,35 @@ describe("gather", function()
     assert.matches("#2", error_of(aq.gather, { task, nil, task, n = 3 }), 1, true)
   end)
 
+  it("where it cannot wait starts nothing, and needs no wait for what is done", function()
+    local started, done = 0, aq.create_task(returning "done")
+    done:await()
+    local function fn() started = started + 1 end
+    local function in_sort(...)
+      local arguments, list = table.pack(...), nil
+      local ok, err = pcall(table.sort, { 2, 1 }, function()
+        list = aq.gather(table.unpack(arguments, 1, arguments.n))
+      end)
+      return ok and list or err
+    end
+    for _, list in ipairs { { fn }, { done, fn }, { fn, fn } } do
+      local err = in_sort(table.unpack(list))
+      assert.matches("^spec/gather_spec.lua:%d+: cannot wait here: inside table.sort", err)
+    end
+    assert.same({ n = 0, failed = {} }, in_sort())
+    assert.same({ "done", "done", n = 2, failed = {} }, in_sort(done, done))
+    tick(2)
+    assert.equal(0, started)
+  end)
+
+  it("that would close a circle starts nothing (T10)", function()
+    local started = 0
+    local function fn() started = started + 1 end
+    assert.matches("wait for each other", error_of(aq.gather, fn, aq.current_task()), 1, true)
+    tick(2)
+    assert.equal(0, started)
+  end)
+
   it("refuses unknown options", function()
     local err = error_of(function() aq.gather({}, { return_exception = true }) end)
     assert.matches("^spec/gather_spec.lua:%d+: .*unknown option 'return_exception'", err)

@@ -1183,6 +1183,26 @@ describe("map", function()
     assert.equal("TimeoutError", try(aq.wait_for, aq.map, 2, 2, slowly, { 5, 5, 5 }))
   end)
 
+  it("where it cannot wait starts nothing; for an empty list it need not wait", function()
+    local seen, results = helper.log(), nil
+    local function in_sort(source)
+      return pcall(table.sort, { 2, 1 }, function()
+        results = aq.map(2, function(item) seen(item) end, source)
+      end)
+    end
+    local before = #aq.all_tasks()
+    for _, source in ipairs { { 1 }, function() seen "asked" end, aq.Queue() } do
+      local ok, err = in_sort(source)
+      assert.is_false(ok)
+      assert.equal(before, #aq.all_tasks())
+      assert.matches("^spec/group_spec.lua:%d+: cannot wait here: inside table.sort", err)
+    end
+    tick(3)
+    assert.equal("", seen:text())
+    assert.is_true(in_sort {})
+    assert.same({ n = 0 }, results)
+  end)
+
   it("refuses bad arguments at the caller's line", function()
     for _, n in ipairs { 0, -1, 1.5, "2", true, {} } do
       local err = error_of(function() aq.map(n, slowly, { 1 }) end)

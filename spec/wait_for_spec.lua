@@ -362,6 +362,16 @@ describe("wait_for, misuse", function()
     assert.matches("bad argument #1 to 'wait_for'", error_of(aq.wait_for, nil, 1), 1, true)
   end)
 
+  it("of a task where it cannot wait cancels nothing", function()
+    local task = aq.create_task(aq.sleep, 5, "slept")
+    for _, timeout in ipairs { 0, 1 } do
+      local ok, err = pcall(table.sort, { 2, 1 }, function() aq.wait_for(task, timeout) end)
+      assert.is_false(ok)
+      assert.matches("^spec/wait_for_spec.lua:%d+: cannot wait here: inside table.sort", err)
+    end
+    assert.equal("slept", task:await())
+  end)
+
   it("refuses a timeout that is no number, or NaN", function()
     for _, bad in ipairs { "1", true, {}, 0 / 0 } do
       local err = error_of(function() aq.wait_for(print, bad) end)

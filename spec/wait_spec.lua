@@ -111,6 +111,24 @@ describe("wait", function()
     assert.equal(0, started)
   end)
 
+  it("where it cannot wait starts nothing; with a timeout of 0 it need not wait", function()
+    local started = 0
+    local function fn() started = started + 1 end
+    local function in_sort(...)
+      local arguments = table.pack(...)
+      return pcall(table.sort, { 2, 1 }, function() aq.wait(table.unpack(arguments)) end)
+    end
+    local ok, err = in_sort { sleeping(0), fn }
+    assert.is_false(ok)
+    assert.matches("^spec/wait_spec.lua:%d+: cannot wait here: inside table.sort", err)
+    assert.matches("wait for each other", error_of(aq.wait, { fn, aq.current_task() }), 1, true)
+    tick(2)
+    assert.equal(0, started)
+    assert.is_true(in_sort({ fn }, { timeout = 0 }))
+    tick(2)
+    assert.equal(1, started)
+  end)
+
   it("outside of a task is refused", function()
     local _, err, status = helper.run_stock [[
       local aq = require "aqlua"
@@ -371,6 +389,17 @@ describe("as_completed", function()
     assert.matches("^spec/wait_spec.lua:%d+: .*Task, Future or function expected", err)
     assert.is_false((pcall(aq.as_completed, { fn }, "1")))
     assert.is_false((pcall(aq.as_completed, { fn }, 0 / 0)))
+    tick(2)
+    assert.equal(0, started)
+  end)
+
+  it("where its steps cannot wait starts nothing", function()
+    local started = 0
+    local ok, err = pcall(table.sort, { 2, 1 }, function()
+      aq.as_completed { function() started = started + 1 end }
+    end)
+    assert.is_false(ok)
+    assert.matches("^spec/wait_spec.lua:%d+: cannot wait here: inside table.sort", err)
     tick(2)
     assert.equal(0, started)
   end)

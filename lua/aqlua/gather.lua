@@ -2,11 +2,6 @@
 
 local aq, internal = ...
 
--- The Task or Future for an awaitable; a function becomes a child task.
-function internal.ensure_future(value)
-  return internal.is_future(value) and value or aq.create_task(value)
-end
-
 local function check_options(options)
   if options == nil then return {} end
   if type(options) ~= "table" then
@@ -27,24 +22,35 @@ local function arguments(...)
   return list, list.n or #list, check_options(options)
 end
 
--- Before any function becomes a task: a mistake later in the list must leave none behind.
-function internal.check_awaitables(list, n, fname, level)
+-- The Tasks and Futures among the arguments of `fname`, which has called this.
+function internal.check_awaitables(list, n, fname)
+  local futures = {}
   for i = 1, n do
-    if not internal.is_future(list[i]) and type(list[i]) ~= "function" then
+    if internal.is_future(list[i]) then
+      futures[#futures + 1] = list[i]
+    elseif type(list[i]) ~= "function" then
       error(("bad argument #%d to '%s' (Task, Future or function expected, got %s)")
-        :format(i, fname, type(list[i])), level + 1)
+        :format(i, fname, type(list[i])), 3)
     end
   end
+  return futures
 end
 
--- The children in order, and each of them once. Equal arguments share one child.
-local function make_children(list, n)
-  internal.check_awaitables(list, n, "gather", 3)
+-- Before any function becomes a task, since a call that is refused must leave none behind: may it
+-- wait here, and for these?
+function internal.check_wait_for(futures, fname)
+  internal.check_wait()
+  internal.set_children(aq.Future(), futures, fname, false)
+end
+
+-- The children in order, and each of them once; functions become tasks.
+function internal.make_children(list, n)
   local children, distinct, known = {}, {}, {}
   for i = 1, n do
     local value = list[i]
-    local child = known[value] or internal.ensure_future(value)
-    if not known[value] then
+    local child = known[value]
+    if not child then
+      child = internal.is_future(value) and value or aq.create_task(value)
       known[value] = child
       distinct[#distinct + 1] = child
     end
@@ -96,7 +102,9 @@ end
 function aq.gather(...)
   local list, n, options = arguments(...)
   internal.check_task(2)
-  local children, distinct = make_children(list, n)
+  local futures = internal.check_awaitables(list, n, "gather")
+  if #futures < n then internal.check_wait_for(futures, "gather") end
+  local children, distinct = internal.make_children(list, n)
   if n == 0 then return { n = 0, failed = {} } end
   local outer, on_done = make_outer(children, distinct, options.return_exceptions)
   local done_already = {}

@@ -49,6 +49,7 @@ function aq.map(n, fn, source)
   internal.check_task(2)
   local state = { next_item = as_iterator(source), lock = aq.Lock(), results = {}, n = 0 }
   if type(source) == "table" then n = math.min(n, #source) end
+  if n > 0 then internal.check_wait() end
   do
     local group <close> = aq.TaskGroup()
     for _ = 1, n do group:create_task(work, state, fn) end

@@ -4,22 +4,12 @@ local aq, internal = ...
 
 local RETURN_WHEN = { ALL_COMPLETED = true, FIRST_COMPLETED = true, FIRST_EXCEPTION = true }
 
--- The awaitables as futures, each once.
-local function distinct_futures(list, fname)
+local function check_list(list, fname)
   if type(list) ~= "table" then
     error(("bad argument #1 to '%s' (list expected, got %s)"):format(fname, type(list)), 3)
   elseif #list == 0 and fname == "wait" then
     error("bad argument #1 to 'wait' (list is empty)", 3)
   end
-  internal.check_awaitables(list, #list, fname, 3)
-  local futures, known = {}, {}
-  for _, value in ipairs(list) do
-    if not known[value] then
-      known[value] = true
-      futures[#futures + 1] = internal.ensure_future(value)
-    end
-  end
-  return futures
 end
 
 local function check_options(options)
@@ -53,11 +43,8 @@ local function await_gate(gate, timeout)
   if not ok and err ~= aq.TimeoutError then error(err, 0) end
 end
 
-function aq.wait(list, options)
-  local timeout, return_when = check_options(options)
-  internal.check_task(2)
-  local futures = distinct_futures(list, "wait")
-  if timeout and timeout <= 0 then return split(futures) end
+-- Waits until enough of them have ended, or the time is up.
+local function wait_for_enough(futures, timeout, return_when)
   local gate, left = aq.Future(), #futures
   internal.set_children(gate, futures, ("wait for %d"):format(#futures), false)
   local function on_done(future)
@@ -73,6 +60,17 @@ function aq.wait(list, options)
   end)
   for _, future in ipairs(futures) do future:add_done_callback(on_done) end
   await_gate(gate, timeout)
+end
+
+function aq.wait(list, options)
+  local timeout, return_when = check_options(options)
+  internal.check_task(2)
+  check_list(list, "wait")
+  local given = internal.check_awaitables(list, #list, "wait")
+  local only_looks = timeout and timeout <= 0
+  if not only_looks and #given < #list then internal.check_wait_for(given, "wait") end
+  local _, futures = internal.make_children(list, #list)
+  if not only_looks then wait_for_enough(futures, timeout, return_when) end
   return split(futures)
 end
 
@@ -91,8 +89,12 @@ end
 function aq.as_completed(list, timeout)
   internal.check_timeout(timeout, 2, "as_completed", 2)
   internal.check_task(2)
-  local futures = distinct_futures(list, "as_completed")
-  if timeout and timeout <= 0 then return only_done(futures) end
+  check_list(list, "as_completed")
+  local given = internal.check_awaitables(list, #list, "as_completed")
+  local only_looks = timeout and timeout <= 0
+  if not only_looks and #given < #list then internal.check_wait() end
+  local _, futures = internal.make_children(list, #list)
+  if only_looks then return only_done(futures) end
   local deadline = timeout and aq.now() + timeout
   local ended, left = aq.Queue(), #futures
   local function on_done(future) ended:put_nowait(future) end

@@ -27,6 +27,7 @@ end
 -- With no time at all: what is not done is cancelled, and its end waited for.
 local function result_at_once(future)
   if not future:done() then
+    internal.check_wait()
     local shield <close> = internal.shield() -- luacheck: ignore
     cancel_and_await(future)
     if future:cancelled() then error(aq.TimeoutError, 0) end
