@@ -124,6 +124,41 @@ describe("create_task", function()
   end)
 end)
 
+describe("a value with __call", function()
+  local function callable(fn)
+    return setmetatable({}, { __call = function(_, ...) return fn(...) end, __metatable = "mine" })
+  end
+
+  local five = callable(function(...)
+    tick()
+    return 5, ...
+  end)
+
+  it("runs wherever a task runs a function", function()
+    assert.same({ 5, 1 }, { aq.create_task(five, 1):await() })
+    assert.same({ 5, 2 }, { aq.run(five, 2) })
+    assert.same({ 5, 3 }, { aq.wait_for(five, 1, 3) })
+    assert.same({ 5, 4 }, { aq.shield(five, 4) })
+    assert.equal(6, aq.await(callable(function(done) done(6) end)))
+    local group <close> = aq.TaskGroup()
+    assert.equal(5, group:create_task(five):await())
+  end)
+
+  it("is one of several, and is no list", function()
+    assert.same({ 5, 5, n = 2, failed = {} }, aq.gather(five, five))
+    assert.same({ 5, n = 1, failed = {} }, aq.gather { five })
+    assert.equal(5, aq.wait({ five })[1]:result())
+    for task in aq.as_completed { five } do assert.equal(5, task:result()) end
+    assert.same({ 5, 5, n = 2 }, aq.map(2, five, { "a", "b" }))
+    local left = 3
+    local countdown = callable(function()
+      left = left - 1
+      return left > 0 and left or nil
+    end)
+    assert.same({ 2, 1, n = 2 }, aq.map(1, function(i) return i end, countdown))
+  end)
+end)
+
 describe("the end of a task", function()
   it("wakes its awaiter a turn later; an ended task is awaited in no turn (H5, H6)", function()
     local hop <close> = helper.hops()

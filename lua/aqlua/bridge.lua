@@ -17,7 +17,7 @@ end
 -- thread; returns what it was called with. A `done` that comes after a timeout or a cancel is
 -- ignored; a second one is a mistake.
 function aq.await(start, timeout)
-  if type(start) ~= "function" then
+  if not internal.is_callable(start) then
     error(("bad argument #1 to 'await' (function expected, got %s)"):format(type(start)), 2)
   end
   internal.check_timeout(timeout, 2, "await", 2)

@@ -18,7 +18,9 @@ end
 -- The awaitables as a list, its length, and the options: of either form of the call.
 local function arguments(...)
   local list, options = ...
-  if type(list) ~= "table" then return { ... }, select("#", ...), {} end
+  if type(list) ~= "table" or internal.is_callable(list) then
+    return { ... }, select("#", ...), {}
+  end
   return list, list.n or #list, check_options(options)
 end
 
@@ -28,7 +30,7 @@ function internal.check_awaitables(list, n, fname)
   for i = 1, n do
     if internal.is_future(list[i]) then
       futures[#futures + 1] = list[i]
-    elseif type(list[i]) ~= "function" then
+    elseif not internal.is_callable(list[i]) then
       error(("bad argument #%d to '%s' (Task, Future or function expected, got %s)")
         :format(i, fname, type(list[i])), 3)
     end

@@ -57,16 +57,11 @@ local function on_done(group, task)
   internal.expire(group.scope)
 end
 
-local function is_callable(value)
-  local meta = getmetatable(value)
-  return type(value) == "function" or type(meta) == "table" and meta.__call ~= nil
-end
-
 function Group:create_task(fn, ...)
   check_group(self, "create_task")
   if self.has_ended then error("create_task: the group has ended", 2) end
   if self.is_aborting then error("create_task: the group is being cancelled", 2) end
-  if not is_callable(fn) then
+  if not internal.is_callable(fn) then
     error(("bad argument #1 to 'create_task' (function expected, got %s)"):format(type(fn)), 2)
   end
   local task = aq.create_task(fn, ...)

@@ -4,7 +4,7 @@ local aq, internal = ...
 
 -- The source as a function that returns the next item, or nil at the end.
 local function as_iterator(source)
-  if type(source) == "function" then return source end
+  if internal.is_callable(source) then return source end
   if internal.is_queue(source) then
     local next_item = source:items()
     return function() return next_item(source) end
@@ -43,12 +43,13 @@ end
 function aq.map(n, fn, source)
   if math.type(n) ~= "integer" or n < 1 then
     error("bad argument #1 to 'map' (positive integer expected)", 2)
-  elseif type(fn) ~= "function" then
+  elseif not internal.is_callable(fn) then
     error(("bad argument #2 to 'map' (function expected, got %s)"):format(type(fn)), 2)
   end
   internal.check_task(2)
   local state = { next_item = as_iterator(source), lock = aq.Lock(), results = {}, n = 0 }
-  if type(source) == "table" then n = math.min(n, #source) end
+  local is_list = type(source) == "table" and not internal.is_callable(source)
+  if is_list then n = math.min(n, #source) end
   if n > 0 then internal.check_wait() end
   do
     local group <close> = aq.TaskGroup()

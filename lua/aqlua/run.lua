@@ -16,7 +16,7 @@ local function run_inside(me, fn, ...)
 end
 
 function aq.run(fn, ...)
-  if type(fn) ~= "function" then
+  if not internal.is_callable(fn) then
     error(("bad argument #1 to 'run' (function expected, got %s)"):format(type(fn)), 2)
   end
   local me = aq.current_task()

@@ -37,7 +37,7 @@ end
 
 function aq.wait_for(awaitable, timeout, ...)
   local is_future = internal.is_future(awaitable)
-  if not is_future and type(awaitable) ~= "function" then
+  if not is_future and not internal.is_callable(awaitable) then
     error(("bad argument #1 to 'wait_for' (Task, Future or function expected, got %s; "
       .. "to wait for q:get() write aq.wait_for(q.get, timeout, q))"):format(type(awaitable)), 2)
   end
@@ -68,7 +68,7 @@ end
 
 function aq.shield(awaitable, ...)
   if internal.is_future(awaitable) then return shield_future(awaitable) end
-  if type(awaitable) ~= "function" then
+  if not internal.is_callable(awaitable) then
     error(("bad argument #1 to 'shield' (Task, Future or function expected, got %s)")
       :format(type(awaitable)), 2)
   end

@@ -7,12 +7,22 @@
 #include "task.h"
 #include "unhandled.h"
 
+static bool can_be_called(lua_State *L, int idx) {
+  if (lua_isfunction(L, idx)) return true;
+  if (luaL_getmetafield(L, idx, "__call") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+/* internal: whether the value is a function, or has __call */
+static int is_callable(lua_State *L) {
+  lua_pushboolean(L, can_be_called(L, 1));
+  return 1;
+}
+
 /* aq.create_task(fn, ...) */
 static int create_task(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TFUNCTION) {
-    if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) luaL_typeerror(L, 1, "function");
-    lua_pop(L, 1);
-  }
+  if (!can_be_called(L, 1)) luaL_typeerror(L, 1, "function");
   aq_task_new(L, lua_gettop(L) - 1);
   return 1;
 }
@@ -220,6 +230,7 @@ void aq_open_task(lua_State *L) {
                                        {NULL, NULL}};
   static const luaL_Reg INTERNAL[] = {{"report_error", report_error},
                                       {"check_wait", check_wait},
+                                      {"is_callable", is_callable},
                                       {"rearm_cancel", rearm_cancel},
                                       {"raise_from", raise_from},
                                       {"raise_cancel", raise_cancel},
