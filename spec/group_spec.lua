@@ -1147,6 +1147,18 @@ describe("map", function()
     assert.is_true(#log <= 1)
   end)
 
+  it("a source that has raised is over: it is not asked again", function()
+    local calls = 0
+    local reports = helper.reports_of(function()
+      assert.equal("source", error_of(aq.map, 4, tick, function()
+        calls = calls + 1
+        error("source", 0)
+      end))
+    end)
+    assert.equal(1, calls)
+    assert.same({}, reports)
+  end)
+
   it("cancelled from outside: all are cancelled and waited for", function()
     local log = helper.log()
     local task = aq.create_task(function()

@@ -27,11 +27,12 @@ local function work(state, fn)
     local item, place
     do
       local held <close> = state.lock:guard() -- luacheck: ignore
-      if not state.is_over then item = state.next_item() end
-      if item == nil then
-        state.is_over = true
-        return
+      if not state.is_over then
+        state.is_over = true -- a source that raises is not asked again
+        item = state.next_item()
+        state.is_over = item == nil
       end
+      if item == nil then return end
       state.n = state.n + 1
       place = state.n
     end
