@@ -1147,6 +1147,48 @@ describe("map", function()
     assert.is_true(#log <= 1)
   end)
 
+  it("a call that ends cancelled is an error like another, and cancels the rest (G3)", function()
+    local gone = aq.Future()
+    gone:cancel()
+    for n, expected in ipairs { "1, 1 ok, 2", "1, 2, 1 CancelledError" } do
+      local log = helper.log()
+      local err = error_of(aq.map, n, function(item)
+        log(item)
+        if item == 2 then gone:await() end
+        log(item, try(aq.sleep, 1))
+        aq.sleep(0)
+      end, { 1, 2, 3, 4 })
+      assert.equal(aq.CancelledError, err)
+      assert.equal(expected, log:text())
+      assert.equal(0, me():cancelling())
+      aq.sleep(1)
+    end
+  end)
+
+  it("a source that raises CancelledError of its own is an error, too (G3)", function()
+    local gone = aq.Future()
+    gone:cancel()
+    assert.equal(aq.CancelledError, error_of(aq.map, 3, tick, function() gone:await() end))
+    aq.sleep(1)
+  end)
+
+  it("an error of a call that cleans up goes before the cancel (G10)", function()
+    local gone = aq.Future()
+    gone:cancel()
+    assert.equal("problem", error_of(aq.map, 2, function(item)
+      if item == 2 then gone:await() end
+      failing_when_cancelled "problem" ()
+    end, { 1, 2, 3 }))
+  end)
+
+  it("a call whose task is cancelled by somebody: the same (G3)", function()
+    assert.equal(aq.CancelledError, error_of(aq.map, 2, function(item)
+      if item == 2 then me():cancel() end
+      aq.sleep(5)
+    end, { 1, 2, 3 }))
+    assert.equal(0, me():cancelling())
+  end)
+
   it("a source that has raised is over: it is not asked again", function()
     local calls = 0
     local reports = helper.reports_of(function()

@@ -40,6 +40,18 @@ local function work(state, fn)
   end
 end
 
+-- Runs n of them. One that ends cancelled although nothing has failed and nobody has cancelled the
+-- map is a failure here (as in gather, G3), which a group would pass over: it cancels the others.
+local function run_workers(state, fn, n)
+  local group <close> = aq.TaskGroup()
+  local function on_end(worker)
+    if not worker:cancelled() or group.is_aborting then return end
+    state.cancelled = worker
+    group:cancel()
+  end
+  for _ = 1, n do group:create_task(work, state, fn):add_done_callback(on_end) end
+end
+
 -- Results in the order of the items, with `n`. The first error cancels the rest and is raised.
 function aq.map(n, fn, source)
   if math.type(n) ~= "integer" or n < 1 then
@@ -52,10 +64,8 @@ function aq.map(n, fn, source)
   local is_list = type(source) == "table" and not internal.is_callable(source)
   if is_list then n = math.min(n, #source) end
   if n > 0 then internal.check_wait() end
-  do
-    local group <close> = aq.TaskGroup()
-    for _ = 1, n do group:create_task(work, state, fn) end
-  end
+  run_workers(state, fn, n)
+  if state.cancelled then state.cancelled:result() end -- raises
   state.results.n = state.n
   return state.results
 end
