@@ -1271,6 +1271,17 @@ describe("map", function()
     assert.matches("bad argument #3", error_of(aq.map, 1, slowly), 1, true)
   end)
 
+  it("a table that stands for another is a list", function()
+    local list = { 1, 2, 3 }
+    local by_table = setmetatable({}, { __index = list })
+    local by_function = setmetatable({}, { __index = function(_, i) return list[i] end })
+    for _, source in ipairs { by_table, by_function } do
+      for n = 1, 4 do
+        assert.same({ 1, 2, 3, n = 3 }, aq.map(n, function(item) return item end, source))
+      end
+    end
+  end)
+
   it("a million places for a few items, and a list that grows meanwhile", function()
     local list = { 1, 2 }
     local results = aq.map(1000000, function(item)

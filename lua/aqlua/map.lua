@@ -20,6 +20,15 @@ local function as_iterator(source)
   end
 end
 
+-- How many calls, n at most, have an item now: more tasks than a list has items would be in vain.
+-- Counted by the items, since the length of a table that stands for another is 0.
+local function count_ready(source, n)
+  if type(source) ~= "table" or internal.is_callable(source) then return n end
+  local count = 0
+  while count < n and source[count + 1] ~= nil do count = count + 1 end
+  return count
+end
+
 -- One of the n: takes the next item as long as there is one. The lock makes the others wait while
 -- an iterator itself waits.
 local function work(state, fn)
@@ -61,8 +70,7 @@ function aq.map(n, fn, source)
   end
   internal.check_task(2)
   local state = { next_item = as_iterator(source), lock = aq.Lock(), results = {}, n = 0 }
-  local is_list = type(source) == "table" and not internal.is_callable(source)
-  if is_list then n = math.min(n, #source) end
+  n = count_ready(source, n)
   if n > 0 then internal.check_wait() end
   run_workers(state, fn, n)
   if state.cancelled then state.cancelled:result() end -- raises
