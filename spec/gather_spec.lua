@@ -62,7 +62,7 @@ describe("gather", function()
     assert.near(5, aq.now() - start, 1e-6)
   end)
 
-  it("runs a duplicate once and shares its result (G1)", function()
+  it("shares the result of a task given twice, and runs a function each time (G1)", function()
     local runs = 0
     local function fn()
       runs = runs + 1
@@ -71,11 +71,10 @@ describe("gather", function()
     end
     local task = aq.create_task(returning({}, 1))
     local list = aq.gather(fn, task, fn, task, fn)
-    assert.equal(1, runs)
+    assert.equal(3, runs)
     assert.equal(5, list.n)
-    assert.is_true(rawequal(list[1], list[3]) and rawequal(list[1], list[5]))
     assert.is_true(rawequal(list[2], list[4]))
-    assert.is_false(rawequal(list[1], list[2]))
+    assert.is_false(rawequal(list[1], list[3]) or rawequal(list[3], list[5]))
   end)
 
   it("takes no turn if all are done (H13)", function()

@@ -45,15 +45,13 @@ function internal.check_wait_for(futures, fname)
   internal.set_children(aq.Future(), futures, fname, false)
 end
 
--- The children in order, and each of them once; functions become tasks.
+-- The children in order, and each of them once (G1). A function becomes a task in each place.
 function internal.make_children(list, n)
   local children, distinct, known = {}, {}, {}
   for i = 1, n do
-    local value = list[i]
-    local child = known[value]
-    if not child then
-      child = internal.is_future(value) and value or aq.create_task(value)
-      known[value] = child
+    local child = internal.is_future(list[i]) and list[i] or aq.create_task(list[i])
+    if not known[child] then
+      known[child] = true
       distinct[#distinct + 1] = child
     end
     children[i] = child

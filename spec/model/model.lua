@@ -504,15 +504,16 @@ local function gather_arguments(first, ...)
   return first, options and options.return_exceptions or false
 end
 
--- Functions become tasks; what is named twice is one child, in two places.
+-- A function becomes a task in each place; a task or future named twice is one child.
 local function children_of(list)
   local children, distinct, known = {}, {}, {}
   for i, x in ipairs(list) do
-    if not known[x] then
-      known[x] = type(x) == "function" and M.create_task(x) or x
-      table.insert(distinct, known[x])
+    local child = type(x) == "function" and M.create_task(x) or x
+    if not known[child] then
+      known[child] = true
+      table.insert(distinct, child)
     end
-    children[i] = known[x]
+    children[i] = child
   end
   return children, distinct
 end

@@ -806,7 +806,7 @@ end, "swallowed, Cancelled")
 ---------------------------------------------------------------------------------------------------
 -- gather, shield, wait_for
 
-vector("G1 results in argument order; duplicates run once", function(aq, log)
+vector("G1 results in argument order; a task named twice runs once", function(aq, log)
   local runs = 0
   local a = aq.create_task(function()
     aq.sleep(0)
@@ -818,6 +818,21 @@ vector("G1 results in argument order; duplicates run once", function(aq, log)
   log(r.n, r[1], r[2], r[3], runs)
   log(aq.gather({}).n)
 end, "3 a b a 1, 0")
+
+vector("G1 a function is run once for each place", function(aq, log)
+  local runs = 0
+  local function fn()
+    runs = runs + 1
+    local run = runs
+    aq.sleep(0)
+    return run
+  end
+  local r = aq.gather(fn, fn, fn)
+  log(r.n, r[1], r[2], r[3])
+  local done = aq.wait {fn, fn}
+  log(#done, done[1]:result(), done[2]:result())
+  for task in aq.as_completed {fn, fn} do log(task:result()) end
+end, "3 1 2 3, 2 4 5, 6, 7")
 
 vector("G2 the first error at once; the others go on", function(aq, log)
   local slow = aq.create_task(function()
