@@ -312,6 +312,16 @@ describe("put_many", function()
     assert.equal(0, q:qsize())
   end)
 
+  it("refuses a length that is none, and stores nothing", function()
+    local q = aq.Queue()
+    for _, n in ipairs { -1, 1.5, "2", false, 0 / 0 } do
+      local err = error_of(function() q:put_many { 1, 2, n = n } end)
+      assert.matches("^spec/bulk_spec.lua:%d+: bad argument #1 to 'put_many' %(field 'n': ", err)
+    end
+    assert.equal(0, q:qsize())
+    assert.equal(1, q:put_many { 1, 2, n = 1.0 })
+  end)
+
   it("refuses a bad timeout and stores nothing", function()
     local q = aq.Queue()
     assert.is_false((pcall(q.put_many, q, { 1 }, "1")))

@@ -271,6 +271,14 @@ describe("gather", function()
     assert.matches("#2", error_of(aq.gather, { task, nil, task, n = 3 }), 1, true)
   end)
 
+  it("refuses a length that is none", function()
+    for _, n in ipairs { -1, 1.5, "1", false } do
+      local err = error_of(function() aq.gather { returning(1), n = n } end)
+      assert.matches("^spec/gather_spec.lua:%d+: bad argument #1 to 'gather' %(field 'n': ", err)
+    end
+    assert.equal(1, aq.gather({ returning(1), n = 1.0 }).n)
+  end)
+
   it("where it cannot wait starts nothing, and needs no wait for what is done", function()
     local started, done = 0, aq.create_task(returning "done")
     done:await()

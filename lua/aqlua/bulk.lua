@@ -43,7 +43,7 @@ local function put_many(queue, list, timeout)
     error(("bad argument #1 to 'put_many' (list expected, got %s)"):format(type(list)), 2)
   end
   local deadline = timeout and aq.now() + timeout
-  local count = math.tointeger(list.n) or #list
+  local count = internal.length(list, "put_many", 2)
   for i = 1, count do
     local ok, err = pcall(queue.put, queue, list[i], deadline and deadline - aq.now())
     if not ok then

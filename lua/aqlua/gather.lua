@@ -21,7 +21,7 @@ local function arguments(...)
   if type(list) ~= "table" or internal.is_callable(list) then
     return { ... }, select("#", ...), {}
   end
-  return list, list.n or #list, check_options(options)
+  return list, internal.length(list, "gather", 3), check_options(options)
 end
 
 -- The Tasks and Futures among the arguments of `fname`, which has called this.

@@ -13,6 +13,16 @@ function internal.check_timeout(value, position, fname, level)
     :format(position, fname, type(value) == "number" and "NaN" or type(value)), level + 1)
 end
 
+-- The length of a list that is argument #1: its field `n`, or else what `#` says.
+function internal.length(list, fname, level)
+  local n = list.n
+  if n == nil then return #list end
+  n = type(n) == "number" and math.tointeger(n)
+  if n and n >= 0 then return n end
+  error(("bad argument #1 to '%s' (field 'n': integer of 0 or more expected, got %s)")
+    :format(fname, tostring(list.n)), level + 1)
+end
+
 -- Refuses a call that waits, outside of a task.
 function internal.check_task(level)
   if aq.current_task() then return end
