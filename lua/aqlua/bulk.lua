@@ -34,8 +34,25 @@ local function drain(queue)
   return take_free(queue, {}, 0, math.huge)
 end
 
+-- What is wrong with a put, if the library says so and not the item's own __lt.
+local function mistake(err)
+  if type(err) ~= "string" then return nil end
+  return err:match "^bad argument #%d to '[^']*' %((.*)%)$" or (": " .. err):match ": put: (.*)$"
+    or err:match "cannot wait here: .*$"
+end
+
+-- Raises what the put of item i has raised, with the number stored: as a field, or in the text.
+local function raise_for_item(err, i)
+  if err == aq.CancelledError or err == aq.QueueShutDown then
+    error(internal.with_stored(err, i - 1), 0)
+  end
+  local text = mistake(err)
+  if not text then error(err, 0) end
+  error(("put_many: item %d: %s; %d stored"):format(i, text, i - 1), 3)
+end
+
 -- Puts all of a list, in order, waiting as need be; returns how many were stored. When the time is
--- up that is the number so far, if there is any; a cancel or a shutdown carries it as `stored`.
+-- up that is the number so far, if there is any.
 local function put_many(queue, list, timeout)
   check_queue(queue, "put_many")
   internal.check_timeout(timeout, 2, "put_many", 2)
@@ -48,11 +65,7 @@ local function put_many(queue, list, timeout)
     local ok, err = pcall(queue.put, queue, list[i], deadline and deadline - aq.now())
     if not ok then
       if err == aq.TimeoutError and i > 1 then return i - 1 end
-      if err == aq.CancelledError or err == aq.QueueShutDown then
-        err = internal.with_stored(err, i - 1)
-      end
-      local is_misuse = type(err) == "string" and err:find("^bad argument")
-      error(is_misuse and ("put_many: item %d: %s"):format(i, err) or err, is_misuse and 2 or 0)
+      raise_for_item(err, i)
     end
   end
   return count
