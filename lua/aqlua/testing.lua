@@ -22,9 +22,18 @@ function testing.clock()
   return setmetatable({ is_open = true, was_virtual = was_virtual }, Clock)
 end
 
--- Waits until all other tasks wait for something.
+local settlers, settlings = 0, 0 -- tasks that are in settle now; how often all had settled
+
+-- Waits until all other tasks wait for something, but those that are in here, too. The first to see
+-- it releases all: what it does next must not hold up the others.
 function testing.settle()
-  repeat aq.sleep(0) until not internal.others_are_ready()
+  local seen = settlings
+  settlers = settlers + 1
+  local leave <close> = internal.on_close(function() settlers = settlers - 1 end) -- luacheck: ignore
+  repeat
+    aq.sleep(0)
+    if seen == settlings and internal.count_ready() < settlers then settlings = settlings + 1 end
+  until seen ~= settlings
 end
 
 -- The ready tasks of each turn in a random order, so that a test shows what relies on theirs.

@@ -86,10 +86,10 @@ static int shuffle(lua_State *L) {
   return 0;
 }
 
-/* internal: whether anybody but the running task will run without waiting for anything */
-static int others_are_ready(lua_State *L) {
+/* internal: how many but the running task will run without waiting for anything */
+static int count_ready(lua_State *L) {
   const struct aq_agenda *a = &aq_runtime(L)->loop->agenda;
-  lua_pushboolean(L, aq_agenda_has_ready(a) || !aq_list_alone(&a->batch));
+  lua_pushinteger(L, (lua_Integer)(aq_room_count(&a->ready) + aq_room_count(&a->batch)));
   return 1;
 }
 
@@ -101,7 +101,7 @@ void aq_open_time(lua_State *L) {
   static const luaL_Reg INTERNAL[] = {{"use_virtual_clock", use_virtual_clock},
                                       {"is_virtual_clock", is_virtual_clock},
                                       {"shuffle", shuffle},
-                                      {"others_are_ready", others_are_ready},
+                                      {"count_ready", count_ready},
                                       {NULL, NULL}};
   static const luaL_Reg SHIELD_CONSTRUCTOR = {"shield", shield_new};
   aq_setfuncs(L, FUNCTIONS);
