@@ -122,3 +122,138 @@ describe("settle", function()
     testing.settle()
   end)
 end)
+
+-- Whether time stands still while the processor is busy.
+local function is_virtual()
+  local start, from = aq.now(), os.clock()
+  repeat until os.clock() - from > 0.002
+  return aq.now() == start
+end
+
+describe("clock", function()
+  it("jumps to the next deadline when nothing is ready, and not before (O4)", function()
+    local start, log = aq.now(), helper.log()
+    local function at() return math.floor(aq.now() - start + 0.5) end
+    aq.create_task(function()
+      aq.sleep(60)
+      log("a", at())
+    end)
+    aq.create_task(function()
+      tick(50)
+      log("b", at())
+      aq.sleep(3600)
+      log("c", at())
+    end)
+    aq.sleep(7200)
+    log("main", at())
+    assert.equal("b 0, a 60, c 3600, main 7200", log:text())
+  end)
+
+  it("is the real one again when its block ends or it is closed", helper.real_clock(function()
+    assert.is_false(is_virtual())
+    do
+      local clock <close> = testing.clock() -- luacheck: ignore
+      assert.is_true(is_virtual())
+    end
+    assert.is_false(is_virtual())
+    local clock = testing.clock()
+    clock:close()
+    clock:close()
+    assert.is_false(is_virtual())
+  end))
+
+  it("one over another: the real one is back when both are closed, in either order",
+    helper.real_clock(function()
+      for first = 1, 2 do
+        local clocks = { testing.clock(), testing.clock() }
+        clocks[first]:close()
+        assert.is_true(is_virtual())
+        clocks[3 - first]:close()
+        clocks[first]:close()
+        assert.is_false(is_virtual())
+      end
+    end))
+end)
+
+local IN_ORDER = "1 2 3 4 5 6 7 8 9 10 11 12"
+
+-- The order in which twelve tasks take their next step.
+local function order_now()
+  local order = {}
+  for i = 1, 12 do
+    aq.create_task(function() order[#order + 1] = i end)
+  end
+  testing.settle()
+  return table.concat(order, " ")
+end
+
+local function orders_of(seed, n)
+  local shuffle <close> = testing.shuffle(seed) -- luacheck: ignore
+  local orders = {}
+  for i = 1, n do orders[i] = order_now() end
+  return orders
+end
+
+describe("shuffle", function()
+  it("gives another order with each seed, and each turn, and first in, first out after it (O5)",
+    function()
+      local seen = { [IN_ORDER] = true }
+      assert.equal(IN_ORDER, order_now())
+      for seed = 1, 50 do
+        for _, order in ipairs(orders_of(seed, 3)) do
+          assert.is_nil(seen[order])
+          seen[order] = true
+        end
+      end
+      assert.equal(IN_ORDER, order_now())
+    end)
+
+  it("gives the same orders with the same seed (O5)", function()
+    for _, seed in ipairs { 1, -1, 7, math.maxinteger, math.mininteger } do
+      assert.same(orders_of(seed, 5), orders_of(seed, 5))
+    end
+  end)
+
+  it("loses nobody, and shuffles all that are ready in a turn", function()
+    local all = {}
+    for i = 1, 12 do all[i] = i end
+    local first = {}
+    for seed = 1, 200 do
+      local order = {}
+      for word in orders_of(seed, 1)[1]:gmatch "%d+" do order[#order + 1] = tonumber(word) end
+      first[order[1]] = true
+      table.sort(order)
+      assert.same(all, order)
+    end
+    assert.equal(12, #first)
+  end)
+
+  it("one inside another: the outer one goes on where it was (O5)", function()
+    local expected = orders_of(5, 2)
+    local outer = testing.shuffle(5)
+    assert.equal(expected[1], order_now())
+    assert.same(orders_of(9, 3), orders_of(9, 3))
+    assert.equal(expected[2], order_now())
+    outer:close()
+    assert.equal(IN_ORDER, order_now())
+  end)
+
+  it("closed before one that is inside, and closed again, leaves no order behind", function()
+    local outer = testing.shuffle(5)
+    local inner = testing.shuffle(9)
+    outer:close()
+    assert.equal(orders_of(9, 1)[1], order_now())
+    inner:close()
+    outer:close()
+    inner:close()
+    assert.equal(IN_ORDER, order_now())
+  end)
+
+  it("refuses what is no seed", function()
+    for _, bad in ipairs { 0, 1.5, "1", {}, true } do
+      local err = error_of(function() testing.shuffle(bad) end)
+      assert.matches("^spec/testing_spec.lua:%d+: bad argument #1 to 'shuffle'", err)
+    end
+    assert.equal(IN_ORDER, order_now())
+  end)
+end)

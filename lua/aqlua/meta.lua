@@ -651,7 +651,7 @@ function testing.shuffle(seed) end
 ---@field seed integer
 local Shuffle = {}
 
----Goes back to first in, first out.
+---Goes on with the order that was in force before.
 function Shuffle:close() end
 
 ---@class aqlua.Clock

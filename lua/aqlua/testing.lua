@@ -4,22 +4,33 @@ local aq, internal = ...
 
 local testing = {}
 
+-- Clocks and shuffles are in force one over another; `before` is what was in force under each. One
+-- that is closed before those over it leaves that to the next.
+local function take_off(stack, one, put_back)
+  for i = #stack, 1, -1 do
+    if rawequal(stack[i], one) then
+      table.remove(stack, i)
+      if stack[i] then stack[i].before = one.before else put_back(one.before) end
+    end
+  end
+end
+
 -- The virtual clock: stands still while any task is ready, then jumps to the next deadline.
 local Clock = { __name = "Clock" }
 Clock.__index = Clock
 
+local clocks = {}
+
 function Clock:close()
-  if self.is_open then
-    self.is_open = false
-    internal.use_virtual_clock(self.was_virtual)
-  end
+  take_off(clocks, self, internal.use_virtual_clock)
 end
 Clock.__close = Clock.close
 
 function testing.clock()
-  local was_virtual = internal.is_virtual_clock()
+  local clock = setmetatable({ before = internal.is_virtual_clock() }, Clock)
   internal.use_virtual_clock(true)
-  return setmetatable({ is_open = true, was_virtual = was_virtual }, Clock)
+  clocks[#clocks + 1] = clock
+  return clock
 end
 
 local settlers, settlings = 0, 0 -- tasks that are in settle now; how often all had settled
@@ -40,12 +51,14 @@ end
 local Shuffle = { __name = "Shuffle" }
 Shuffle.__index = Shuffle
 
-function Shuffle.close()
-  internal.shuffle(0)
+local shuffles = {}
+
+function Shuffle:close()
+  take_off(shuffles, self, internal.shuffle)
 end
 
 function Shuffle:__close(err)
-  self.close()
+  self:close()
   if err ~= nil then
     io.stderr:write(("aqlua.testing: the order was shuffled with seed %d\n"):format(self.seed))
   end
@@ -58,8 +71,9 @@ function testing.shuffle(seed)
   if math.type(seed) ~= "integer" or seed == 0 then
     error("bad argument #1 to 'shuffle' (integer other than 0 expected)", 2)
   end
-  internal.shuffle(seed)
-  return setmetatable({ seed = seed }, Shuffle)
+  local shuffle = setmetatable({ seed = seed, before = internal.shuffle(seed) }, Shuffle)
+  shuffles[#shuffles + 1] = shuffle
+  return shuffle
 end
 
 return testing

@@ -80,10 +80,14 @@ static int is_virtual_clock(lua_State *L) {
   return 1;
 }
 
-/* internal.shuffle(seed): 0 for the order of becoming ready */
+/* internal.shuffle(seed): 0 for the order of becoming ready. Returns what goes on with the order that
+** was in force before, as a seed. */
 static int shuffle(lua_State *L) {
-  aq_agenda_shuffle(&aq_runtime(L)->loop->agenda, (uint64_t)luaL_checkinteger(L, 1));
-  return 0;
+  struct aq_agenda *a = &aq_runtime(L)->loop->agenda;
+  lua_Integer seed = luaL_checkinteger(L, 1);
+  lua_pushinteger(L, (lua_Integer)a->shuffle);
+  aq_agenda_shuffle(a, (uint64_t)seed);
+  return 1;
 }
 
 /* internal: how many but the running task will run without waiting for anything */
