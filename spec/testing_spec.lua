@@ -228,6 +228,20 @@ describe("shuffle", function()
     assert.equal(12, #first)
   end)
 
+  it("picks a seed, another one each time, and draws nothing from math.random", function()
+    local seeds = {}
+    math.randomseed(42)
+    local expected = math.random(1 << 40)
+    math.randomseed(42)
+    for _ = 1, 100 do
+      local shuffle <close> = testing.shuffle()
+      assert.equal("integer", math.type(shuffle.seed))
+      assert.is_true(shuffle.seed ~= 0 and not seeds[shuffle.seed])
+      seeds[shuffle.seed] = true
+    end
+    assert.equal(expected, math.random(1 << 40))
+  end)
+
   it("one inside another: the outer one goes on where it was (O5)", function()
     local expected = orders_of(5, 2)
     local outer = testing.shuffle(5)
@@ -256,4 +270,103 @@ describe("shuffle", function()
     end
     assert.equal(IN_ORDER, order_now())
   end)
+end)
+
+describe("the seed", function()
+  local function printed_by(leave)
+    local _, err = helper.run_script([[
+      local aq = require "aqlua"
+      local testing = require "aqlua.testing"
+      local function block(leave)
+        while true do
+          local shuffle <close> = testing.shuffle(77)
+          aq.sleep(0)
+          if leave == "return" then return 1 end
+          if leave == "tail" then return tostring(1) end
+          if leave == "break" then break end
+          if leave == "goto" then goto out end
+          if leave == "error" then error "problem" end
+          if leave == "nil" then error() end
+          if leave == "cancel" then aq.current_task():cancel() aq.sleep(0) end
+        end
+        ::out::
+      end
+      local leave = ...
+      if leave == "handler" then xpcall(block, function() end, "error") os.exit(0, true) end
+      local task = aq.create_task(block, leave)
+      pcall(task.await, task)
+      pcall(block, leave ~= "cancel" and leave or "error")
+      coroutine.wrap(pcall)(block, leave ~= "cancel" and leave or "error")
+    ]], { leave })
+    return select(2, err:gsub("shuffled with seed 77\n", ""))
+  end
+
+  it("is printed when the block is left by an error, also if that is nil (O5)", function()
+    for _, leave in ipairs { "error", "nil", "cancel" } do
+      assert.equal(3, printed_by(leave), leave)
+    end
+    assert.equal(1, printed_by "handler")
+  end)
+
+  it("is not printed when the block is left otherwise", function()
+    for _, leave in ipairs { "return", "tail", "break", "goto" } do
+      assert.equal(0, printed_by(leave), leave)
+    end
+  end)
+end)
+
+describe("a failing test", function()
+  local SPEC = [[
+    local aq = require "aqlua"
+    local testing = require "aqlua.testing"
+
+    local function shuffled(body)
+      return function()
+        local shuffle <close> = testing.shuffle(tonumber(os.getenv "SEED"))
+        body()
+      end
+    end
+
+    describe("twelve tasks", function()
+      it("step in the order they were made", shuffled(function()
+        local order = {}
+        for i = 1, 12 do
+          aq.create_task(function() order[#order + 1] = i end)
+        end
+        aq.sleep(1)
+        print("order " .. table.concat(order, " "))
+        assert.equal(os.getenv "EXPECTED", order[1])
+      end))
+
+      it("do not care", shuffled(function() end))
+    end)
+  ]]
+
+  -- Runs the spec with busted; returns the order, and the seeds that are printed.
+  local function run_busted(environment)
+    local path = helper.write_file(SPEC)
+    local spec = path .. ".lua" -- other names are no specs to busted
+    assert(os.rename(path, spec))
+    local runner = helper.write_file 'require "busted.runner" { standalone = false }'
+    local out, err, status = helper.run(("%s timeout -k 5 60 %s %s --ignore-lua -o TAP %s"):format(
+      environment, helper.aqlua, runner, spec))
+    os.remove(spec)
+    os.remove(runner)
+    local seeds = {}
+    for seed in err:gmatch "aqlua.testing: the order was shuffled with seed (%S+)\n" do
+      seeds[#seeds + 1] = seed
+    end
+    assert.equal(1, status)
+    return out:match "order ([%d ]+)", seeds
+  end
+
+  it("prints its seed, which gives the same order again (O5)", helper.real_clock(function()
+    local order, seeds = run_busted ""
+    assert.equal(1, #seeds) -- that of the test that fails, and no other
+    assert.not_equal(IN_ORDER, order)
+    local again, seeds_again = run_busted("SEED=" .. seeds[1])
+    assert.equal(order, again)
+    assert.same(seeds, seeds_again)
+    assert.not_equal(order, (run_busted("SEED=" .. tonumber(seeds[1]) + 1)))
+  end))
 end)

@@ -97,6 +97,14 @@ static int count_ready(lua_State *L) {
   return 1;
 }
 
+/* internal: whether a Lua function, and not C or nobody, called the function that calls this */
+static int is_called_by_lua(lua_State *L) {
+  lua_Debug ar;
+  bool is_known = lua_getstack(L, 2, &ar) && lua_getinfo(L, "S", &ar);
+  lua_pushboolean(L, is_known && *ar.what != 'C');
+  return 1;
+}
+
 void aq_open_time(lua_State *L) {
   static const luaL_Reg SHIELD_META[] = {
     {"__close", shield_close}, {"__gc", shield_close}, {NULL, NULL}};
@@ -105,6 +113,7 @@ void aq_open_time(lua_State *L) {
   static const luaL_Reg INTERNAL[] = {{"use_virtual_clock", use_virtual_clock},
                                       {"is_virtual_clock", is_virtual_clock},
                                       {"shuffle", shuffle},
+                                      {"is_called_by_lua", is_called_by_lua},
                                       {"count_ready", count_ready},
                                       {NULL, NULL}};
   static const luaL_Reg SHIELD_CONSTRUCTOR = {"shield", shield_new};
