@@ -8,8 +8,8 @@
 --   * docs/reference.md has a heading for each public name, and for no other: between backquotes,
 --     `aq.sleep(...)` or `q:put(...)`. lua/aqlua/meta.lua declares the same names. An entry with
 --     a line "- Waits: ..." (other than "never") is @async there, and no other is.
---   * "Coming from asyncio" in docs/reference.md has every public name of asyncio's pages on tasks,
---     queues and synchronisation.
+--   * "Coming from asyncio" in docs/reference.md has every public name of asyncio, and every method
+--     of its pages on tasks, queues and synchronisation.
 --   * docs/embedding.md has a heading for each function of src/aqlua.h, and for no other.
 --   * Rules (Q13) cited in docs/ and src/ are in docs/semantics.md; links lead somewhere; the map
 --     in ARCHITECTURE.md names every source file and no other.
@@ -311,6 +311,7 @@ end)
 
 -- The public names of three pages of Python's documentation (3.14): asyncio-task, asyncio-queue,
 -- asyncio-sync; and of asyncio-runner, asyncio-future and asyncio-exceptions what they build on.
+-- Then the rest of asyncio.__all__, of all versions from 3.11 to 3.14 and all systems.
 local asyncio = [[
   create_task TaskGroup cancel sleep gather eager_task_factory create_eager_task_factory shield
   timeout Timeout when reschedule expired timeout_at wait_for wait as_completed FIRST_COMPLETED
@@ -323,6 +324,19 @@ local asyncio = [[
   BoundedSemaphore Barrier reset abort parties n_waiting broken BrokenBarrierError
   run Runner get_loop close Future set_result set_exception isfuture ensure_future wrap_future
   TimeoutError CancelledError InvalidStateError ExceptionGroup eager_start
+
+  AbstractEventLoop AbstractEventLoopPolicy AbstractServer BaseEventLoop BaseProtocol BaseTransport
+  BufferedProtocol DatagramProtocol DatagramTransport DefaultEventLoopPolicy EventLoop
+  FrameCallGraphEntry FutureCallGraph Handle IncompleteReadError IocpProactor LimitOverrunError
+  ProactorEventLoop Protocol ReadTransport SelectorEventLoop SendfileNotAvailableError Server
+  StreamReader StreamReaderProtocol StreamWriter SubprocessProtocol SubprocessTransport TimerHandle
+  Transport WindowsProactorEventLoopPolicy WindowsSelectorEventLoopPolicy WriteTransport
+  capture_call_graph create_subprocess_exec create_subprocess_shell format_call_graph
+  future_add_to_awaited_by future_discard_from_awaited_by get_event_loop get_event_loop_policy
+  get_running_loop iscoroutinefunction new_event_loop open_connection open_unix_connection
+  print_call_graph set_event_loop set_event_loop_policy start_server start_unix_server
+  AbstractChildWatcher FastChildWatcher MultiLoopChildWatcher PidfdChildWatcher SafeChildWatcher
+  ThreadedChildWatcher get_child_watcher set_child_watcher
 ]]
 
 describe('"Coming from asyncio"', function()
