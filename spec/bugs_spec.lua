@@ -51,6 +51,83 @@ describe("an item", function()
   end)
 end)
 
+describe("jobs that are aborted", function()
+  -- A job of a second that needs a slot.
+  local function job(slots, log, name)
+    return aq.create_task(function()
+      local slot <close> = slots:guard() -- luacheck: ignore
+      log(name)
+      aq.sleep(1)
+    end)
+  end
+
+  for _, order in ipairs { { 1, 2, 3 }, { 3, 2, 1 }, { 2, 3, 1 } } do
+    it(("running and waiting together, as %d %d %d: slot and waiters are free at once (B25)")
+      :format(table.unpack(order)), function()
+        local slots, log, jobs = aq.Semaphore(1), helper.log(), {}
+        for i = 1, 3 do jobs[i] = job(slots, log, "job " .. i) end
+        local after = job(slots, log, "after")
+        tick(2)
+        for _, i in ipairs(order) do jobs[i]:cancel() end
+        tick(2)
+        for i = 1, 3 do assert.is_true(jobs[i]:cancelled()) end
+        assert.equal("job 1, after", log:text())
+        after:await()
+        assert.is_false(slots:locked())
+      end)
+  end
+
+  it("of map, running and still in the queue: the queue goes on as before (B25)", function()
+    local q, log = aq.Queue(1), helper.log()
+    local jobs = aq.create_task(aq.map, 1, function(item)
+      log(item)
+      aq.sleep(1)
+    end, q)
+    local putters = {}
+    for i = 1, 4 do putters[i] = aq.create_task(q.put, q, i) end
+    tick(4)
+    jobs:cancel()
+    putters[3]:cancel()
+    pcall(jobs.await, jobs)
+    assert.equal("1", log:text())
+    assert.is_true(jobs:cancelled() and putters[3]:cancelled())
+    assert.same({ 2, 4 }, { q:get(), q:get() })
+    assert.is_true(q:empty() and putters[4]:done())
+  end)
+end)
+
+describe("a bounded queue", function()
+  it("whose consumer pauses still pushes back (B26)", function()
+    local q, go, got = aq.Queue(2), aq.Event(), 0
+    local consumer = aq.create_task(function()
+      for _ in q:items() do
+        got = got + 1
+        go:wait()
+      end
+    end)
+    local producer = aq.create_task(function()
+      for i = 1, 100 do q:put(i) end
+      q:shutdown()
+    end)
+    for _ = 1, 2 do
+      local before = got
+      tick(20) -- paused
+      assert.is_true(got <= before + 1)
+      assert.equal(2, q:qsize())
+      assert.equal(got + 2, q:stats().put)
+      assert.equal(1, q:stats().putters)
+      go:set()
+      tick(20)
+      go:clear()
+    end
+    go:set()
+    consumer:await()
+    producer:await()
+    assert.equal(100, got)
+    assert.equal(2, q:stats().peak)
+  end)
+end)
+
 describe("a turn", function()
   it("wakes what is ready before those whose time has come (L1, L4)", function()
     local log = {}

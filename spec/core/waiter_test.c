@@ -1,6 +1,10 @@
 /*
 ** waiter_test.c - the state machine of a wait, deadlines, and the order of events in a turn.
 **
+** There is one kind of room, and all that can be waited for has it: a bug of waiting in the locks
+** alone, or in one of them again, has no place to be (B36). The rules of those who use it are in
+** queue_test.c, sync_test.c and select_test.c.
+**
 ** A party here writes its letter to a log when it is woken, and may then do one more thing.
 */
 #include "check.h"
