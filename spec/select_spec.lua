@@ -81,6 +81,89 @@ describe("select", function()
       assert.same({ "minus one", "one", "two", "2.5", "alpha", "true", "zeta" }, order)
     end)
 
+    it("sorts many keys, in whatever order they were set", function()
+      local names = {}
+      for i = 1, 200 do names[i] = ("name %03d"):format(i * 7 % 200) end
+      local branches = {}
+      for _, name in ipairs(names) do branches[name] = queue_of(0, name):getting() end
+      for i = 100, -100, -1 do branches[i * 1000] = queue_of(0, i * 1000):getting() end
+      local order, expected = {}, {}
+      for i = -100, 100 do expected[#expected + 1] = i * 1000 end
+      for i = 0, 199 do expected[#expected + 1] = ("name %03d"):format(i) end
+      for i = 1, #expected do
+        local which, value = aq.select(branches)
+        order[i] = value
+        branches[which] = nil
+      end
+      assert.same(expected, order)
+    end)
+
+    it("goes past holes and what is disabled, in the order of the positions", function()
+      local branches = {}
+      for _, i in ipairs { 9, 2, 70, 4, math.maxinteger, math.mininteger } do
+        branches[i] = queue_of(0, i):getting()
+      end
+      branches[1], branches[3] = false, false
+      local order = {}
+      for i = 1, 6 do
+        local which, value = aq.select(branches)
+        assert.equal(which, value)
+        order[i], branches[which] = value, nil
+      end
+      assert.same({ math.mininteger, 2, 4, 9, 70, math.maxinteger }, order)
+    end)
+
+    it("sorts keys of other types by what tostring says of them", function()
+      local function key(name)
+        return setmetatable({ name = name }, { __tostring = function(k) return k.name end })
+      end
+      local branches = { [key "c"] = queue_of(0, "c"):getting(), b = queue_of(0, "b"):getting(),
+                         [key "a"] = queue_of(0, "a"):getting(),
+                         [false] = queue_of(0, "false"):getting(),
+                         [1e100] = queue_of(0, "1e+100"):getting() }
+      local order = {}
+      for i = 1, 5 do
+        local which, value = aq.select(branches)
+        order[i], branches[which] = value, nil
+      end
+      assert.same({ "1e+100", "a", "b", "c", "false" }, order)
+    end)
+
+    it("raises what comparing the keys raises, and does nothing", function()
+      local q, problem = queue_of(0, 1), {}
+      local bad = setmetatable({}, { __tostring = function() error(problem) end })
+      local err = error_of(aq.select, { [bad] = q:getting(), b = q:getting() })
+      assert.is_true(rawequal(problem, err))
+      is_untouched(q)
+      assert.equal(1, q:qsize())
+    end)
+
+    it("goes through the table as pairs does", function()
+      local a, b = queue_of(0, "a"), queue_of(0, "b")
+      local hidden = { b = b:getting(), a = a:getting(), no = false }
+      local proxy = setmetatable({ c = 5 }, {
+        __pairs = function() return next, hidden end,
+        __index = function(_, key) return hidden[key] end,
+      })
+      assert.same({ "a", "a" }, { aq.select(proxy) })
+      assert.same({ "b", "b" }, { aq.select(proxy) })
+      hidden.timeout = 1
+      assert.equal("timeout", (aq.select(proxy)))
+      assert.equal("c", (aq.select(setmetatable({ c = b:putting(1) }, { __index = hidden }))))
+    end)
+
+    it("lets any code run while it reads, and another select in it", function()
+      local q, other, log = queue_of(0, "x"), queue_of(0, "inner"), helper.log()
+      local key = setmetatable({}, { __tostring = function()
+        log(aq.select { inner = other:getting(), timeout = 0 })
+        return "key"
+      end })
+      local which, value = aq.select { [key] = q:getting(), zeta = other:getting() }
+      assert.is_true(rawequal(key, which))
+      assert.equal("x", value)
+      assert.equal("inner inner nil", log[1])
+    end)
+
     it("skips what is not ready", function()
       local a, b = aq.Queue(), queue_of(0, "y")
       assert.same({ "b", "y" }, { aq.select { a = a:getting(), b = b:getting() } })
@@ -291,6 +374,21 @@ describe("select", function()
       assert.matches("branch '2'", error_of(aq.select, { q:getting(), 5 }), 1, true)
     end)
 
+    it("that is refused is refused where select is called", function()
+      local function line() return debug.getinfo(2, "l").currentline end
+      for _, call in ipairs {
+        function() return line(), aq.select { a = 5 } end,
+        function() return line(), aq.select {} end,
+        function() return line(), aq.select { timeout = "1" } end,
+        function() return line(), aq.select({}, { unfair = 1 }) end,
+        function() return line(), aq.select(5) end,
+      } do
+        local at = debug.getinfo(call, "S").linedefined
+        local err = error_of(call)
+        assert.matches(("^spec/select_spec.lua:%d: bad argument #%%d to 'select'"):format(at), err)
+      end
+    end)
+
     it("is refused before anything happens", function()
       local q = queue_of(0, "x")
       assert.is_false((pcall(aq.select, { q:getting(), bad = 5 })))
@@ -457,6 +555,20 @@ describe("select", function()
           assert.is_true(math.abs(count - 2000) < 200, count .. " of " .. times)
         end
       end
+    end)
+
+    it("chooses by math.random", function()
+      local function choices()
+        math.randomseed(7)
+        local list = {}
+        for i = 1, 20 do
+          local branches = {}
+          for j = 1, 5 do branches[j] = queue_of(0, j):getting() end
+          list[i] = aq.select(branches, { fair = true })
+        end
+        return list
+      end
+      assert.same(choices(), choices())
     end)
 
     it("is off if not asked for", function()
@@ -645,6 +757,55 @@ describe("select", function()
       event:set()
       tick(2)
       assert.equal(1, #log)
+    end)
+
+    it("1,000 branches, by position and by name: the 777th", function()
+      for _, prefix in ipairs { false, "name " } do
+        local queues, branches = {}, {}
+        for i = 1, 1000 do
+          queues[i] = aq.Queue()
+          branches[prefix and prefix .. i or i] = queues[i]:getting()
+        end
+        local key = prefix and prefix .. 777 or 777
+        aq.create_task(function() queues[777]:put "x" end)
+        assert.same({ key, "x" }, { aq.select(branches) })
+        queues[777]:put "y"
+        assert.same({ key, "y" }, { aq.select(branches) })
+        for i = 1, 1000 do is_untouched(queues[i]) end
+      end
+    end)
+
+    it("more branches than the stack can hold are refused, not a crash", function()
+      local q, branches = aq.Queue(), {}
+      local branch = q:getting()
+      for i = 1, 600000 do branches[i] = branch end
+      assert.matches("too many branches", error_of(aq.select, branches), 1, true)
+      is_untouched(q)
+    end)
+
+    it("a table that is changed during the wait is still the one that was given", function()
+      local q, other, log = aq.Queue(), aq.Queue(), helper.log()
+      local branches = { q = q:getting(), other = other:getting() }
+      selector(log, "S", branches)
+      tick()
+      branches.q, branches.other = nil, nil
+      branches.more = aq.Event():waiting()
+      collect()
+      q:put_nowait "x"
+      tick()
+      assert.equal("S q x nil", log:text())
+      is_untouched(other)
+    end)
+
+    it("three tasks in select at a time: each has what it asked for", function()
+      local q, log = aq.Queue(), helper.log()
+      for _, name in ipairs { "S", "T", "U" } do
+        selector(log, name, { false, q:getting(), aq.Future(), timeout = 10 })
+      end
+      tick()
+      for i = 1, 3 do q:put_nowait(i) end
+      tick()
+      assert.equal("S 2 1 nil, T 2 2 nil, U 2 3 nil", log:text())
     end)
 
     it("100 branches: the 57th", function()

@@ -33,6 +33,9 @@ void aq_push_class(lua_State *L, const char *name, const luaL_Reg *methods, cons
 void aq_set_class(lua_State *L, const luaL_Reg *constructor, const luaL_Reg *methods,
                   const luaL_Reg *meta);
 
+/* Adds methods to a class that was set so. Stack as above. [-0, +0, m] */
+void aq_add_methods(lua_State *L, const char *class, const luaL_Reg *methods);
+
 /* Adds functions to the table that the Lua layer uses, and nobody else. Stack as above. m */
 void aq_set_internal(lua_State *L, const luaL_Reg *functions);
 

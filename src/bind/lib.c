@@ -37,6 +37,15 @@ void aq_set_class(lua_State *L, const luaL_Reg *constructor, const luaL_Reg *met
   lua_setfield(L, -2, constructor->name);
 }
 
+void aq_add_methods(lua_State *L, const char *class, const luaL_Reg *methods) {
+  lua_getfield(L, -1, class);
+  lua_getupvalue(L, -1, 2);
+  lua_getfield(L, -1, "__index");
+  lua_pushvalue(L, -5);
+  luaL_setfuncs(L, methods, 1);
+  lua_pop(L, 3);
+}
+
 void aq_set_internal(lua_State *L, const luaL_Reg *functions) {
   lua_getiuservalue(L, -2, AQ_UV_INTERNAL);
   lua_pushvalue(L, -3);
@@ -67,8 +76,7 @@ static int call(lua_State *L) {
 /* The Lua files that belong to the module, in the order they are run. The rest can be required. */
 static const char *const LAYER[] = {"aqlua.tasks", "aqlua.gather", "aqlua.wait_for",  "aqlua.run",
                                     "aqlua.guard", "aqlua.bridge", "aqlua.patch",     "aqlua.wait",
-                                    "aqlua.group", "aqlua.map",    "aqlua.condition", "aqlua.bulk",
-                                    "aqlua.select"};
+                                    "aqlua.group", "aqlua.map",    "aqlua.condition", "aqlua.bulk"};
 
 static const struct aq_lua_source *find_source(lua_State *L, const char *name) {
   for (const struct aq_lua_source *s = aq_lua_sources; s->name != NULL; s++)

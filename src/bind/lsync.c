@@ -65,32 +65,30 @@ static int event_wait(lua_State *L) {
 }
 
 /* A select's branch. */
-static enum aq_status waiting_attempt(lua_State *L, struct aq_branch_object *b) {
-  const struct event *e = lua_touserdata(L, 1);
-  (void)b;
-  lua_pushnil(L);
-  return e->event.is_set ? AQ_OK : AQ_EMPTY;
+static bool waiting_is_ready(const struct aq_branch_object *b) {
+  const struct event *e = b->object;
+  return e->event.is_set;
 }
 
-static enum aq_status waiting_enter(lua_State *L, struct aq_branch_object *b) {
-  struct event *e = lua_touserdata(L, 1);
-  if (e->event.is_set) return AQ_EMPTY;
-  aq_waiter_enter(&b->branch.waiter, &e->event.waiters, NULL, AQ_NEVER);
+static enum aq_status waiting_attempt(lua_State *L, struct aq_branch_object *b) {
+  (void)b;
+  lua_pushnil(L);
   return AQ_OK;
 }
 
-static enum aq_status waiting_finish(lua_State *L, struct aq_branch_object *b, bool cancelled) {
-  (void)b;
-  lua_pushnil(L);
-  return cancelled ? AQ_CANCELLED : AQ_OK;
+static void waiting_enter(struct aq_branch_object *b) {
+  struct event *e = b->object;
+  aq_waiter_enter(&b->branch.waiter, &e->event.waiters, NULL, AQ_NEVER);
 }
 
 static int event_waiting(lua_State *L) {
-  static const struct aq_branch_kind WAITING = {"", waiting_attempt, waiting_enter, waiting_finish,
-                                                NULL};
+  static const struct aq_branch_kind WAITING = {.name = "",
+                                                .is_ready = waiting_is_ready,
+                                                .attempt = waiting_attempt,
+                                                .enter = waiting_enter,
+                                                .finish = waiting_attempt};
   check_event(L);
-  lua_settop(L, 1);
-  aq_branch_push(L, &WAITING, 1);
+  aq_branch_push(L, &WAITING, lua_touserdata(L, 1), 1, 1);
   return 1;
 }
 

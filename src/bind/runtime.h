@@ -43,7 +43,8 @@ enum {
   AQ_UV_MODULE,      /* the module table */
   AQ_UV_QUEUES,      /* the living queues, if anybody wants to know; weak keys (inspect.c) */
   AQ_UV_ON_INTERRUPT, /* who is asked first when the program is to stop, or nil (interrupt.c) */
-  AQ_UV_COUNT = AQ_UV_ON_INTERRUPT
+  AQ_UV_BRANCH_META,  /* metatable of the branches of a select */
+  AQ_UV_COUNT = AQ_UV_BRANCH_META
 };
 
 /* One resume of a user's coroutine that is under way; on the C stack (lcoroutine.c). */

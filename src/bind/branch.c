@@ -1,0 +1,58 @@
+/*
+** branch.c - making a branch, and calling its functions.
+*/
+#include "branch.h"
+
+const char aq_branch_class[] = "Branch";
+
+void aq_branch_open(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, aq_branch_class);
+  lua_setfield(L, -2, "__name");
+  lua_setiuservalue(L, -3, AQ_UV_BRANCH_META);
+}
+
+struct aq_branch_object *aq_test_branch(lua_State *L, int idx) {
+  struct aq_branch_object *b = lua_touserdata(L, idx);
+  bool is_branch = b != NULL && lua_rawlen(L, idx) >= sizeof *b && b->class == aq_branch_class;
+  return is_branch ? b : NULL;
+}
+
+void aq_branch_push(lua_State *L, const struct aq_branch_kind *kind, void *object, int first,
+                    int nvalues) {
+  struct aq_branch_object *b = lua_newuserdatauv(L, sizeof *b, nvalues);
+  *b = (struct aq_branch_object){
+    .class = aq_branch_class, .kind = kind, .object = object, .nvalues = nvalues};
+  aq_branch_init(&b->branch, &aq_runtime(L)->loop->agenda);
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_BRANCH_META);
+  lua_setmetatable(L, -2);
+  for (int i = 0; i < nvalues; i++) {
+    lua_pushvalue(L, first + i);
+    lua_setiuservalue(L, -2, AQ_UV_OBJECT + i);
+  }
+}
+
+struct call {
+  aq_branch_function *function;
+  struct aq_branch_object *branch;
+  enum aq_status status; /* what it returned */
+};
+
+/* Stack: the branch's values; then the call, light. */
+static int call_protected(lua_State *L) {
+  struct call *call = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  call->status = call->function(L, call->branch);
+  return 1;
+}
+
+enum aq_status aq_branch_call(lua_State *L, aq_branch_function *function, bool *raised) {
+  int idx = lua_gettop(L);
+  struct call call = {function, lua_touserdata(L, idx), AQ_OK};
+  lua_pushcfunction(L, call_protected);
+  for (int uv = 1; uv <= call.branch->nvalues; uv++) lua_getiuservalue(L, idx, uv);
+  lua_pushlightuserdata(L, &call);
+  *raised = lua_pcall(L, call.branch->nvalues + 1, 1, 0) != LUA_OK;
+  lua_replace(L, idx);
+  return call.status;
+}
