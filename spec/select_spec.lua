@@ -459,6 +459,50 @@ describe("select", function()
     is_untouched(full)
   end)
 
+  describe("of tasks that wait for each other (T10)", function()
+    it("is refused at the call if it has itself as a branch, and nothing happens", function()
+      local q = queue_of(0, "x")
+      local task
+      task = aq.create_task(function()
+        for _, branches in ipairs { { task }, { q:getting(), task }, { a = task, timeout = 0 } } do
+          local err = error_of(function() aq.select(branches) end)
+          assert.matches("^spec/select_spec.lua:%d+: select: the tasks would wait for each other",
+            err)
+        end
+      end)
+      task:await()
+      assert.equal(1, q:qsize())
+      assert.equal("task", (aq.select { task = task }))
+    end)
+
+    it("is refused if all it waits for are tasks that await it, directly or not", function()
+      local log, b, c = helper.log(), nil, nil
+      local a = aq.create_task(function()
+        aq.sleep(0)
+        log(pcall(aq.select, { b, c }) and "done" or "refused")
+        log(pcall(aq.select, { c }) and "done" or "refused")
+      end)
+      b = aq.create_task(function() a:await() end)
+      c = aq.create_task(function() aq.gather(b) end)
+      aq.wait { a, b, c }
+      assert.equal("refused, refused", log:text())
+    end)
+
+    it("waits if anything else can end it, and on tasks that nobody awaits", function()
+      local q, log, b = aq.Queue(), helper.log(), nil
+      local a = aq.create_task(function()
+        aq.sleep(0)
+        log(aq.select { b, timeout = 1 })
+        log((aq.select { b, q = q:getting() }))
+      end)
+      b = aq.create_task(function() a:await() end)
+      aq.sleep(2)
+      q:put "x"
+      b:await()
+      assert.equal("timeout, q", log:text())
+    end)
+  end)
+
   describe("a timeout", function()
     it("gives up: which is 'timeout', and nothing else", function()
       local q, start = aq.Queue(), aq.now()

@@ -94,9 +94,21 @@ return function(M, parts)
     end
   end
 
+  -- A task cannot be among its own branches; nor can all that ends the select be what waits for it.
+  local function closes_circle(list, timeout)
+    local me, all = parts.current_task(), not timeout and #list > 0
+    for _, choice in ipairs(list) do
+      local b = choice.branch
+      if b.of == me then return true end
+      all = all and b.kind == KINDS.ending and parts.leads_to(b.of, me)
+    end
+    return all
+  end
+
   function M.select(choices)
     local list, timeout = enabled_branches(choices), choices.timeout
     if #list == 0 and not timeout then parts.misuse("select of nothing") end
+    if closes_circle(list, timeout) then parts.misuse("select in a circle of tasks") end
     for _, choice in ipairs(list) do
       if choice.branch.kind.ready(choice.branch) then return won(choice) end
     end

@@ -427,8 +427,9 @@ function GENERATORS.circles(rng)
   g.circles = true
   return fill(g, {
     other = of({"await", 5, "gather", 2, "shield_task", 1, "wait_task", 2, "sleep0", 2,
-                "uncancel", 1}, 1, 4),
-    actor = of({"cancel", 5, "await", 4, "gather", 2, "sleep0", 3, "cancel_self", 1}, 2, 6),
+                "uncancel", 1, "select", 2}, 1, 4),
+    actor = of({"cancel", 5, "await", 4, "gather", 2, "sleep0", 3, "cancel_self", 1, "select", 1},
+      2, 6),
   })
 end
 

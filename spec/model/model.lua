@@ -1106,7 +1106,8 @@ local parts = {
   misuse = misuse, call_soon = call_soon, call_later = call_later,
   new_waiter = new_waiter, settle = settle, settle_waiter = settle_waiter, wait = wait,
   children_of = children_of, shielded_call = shielded_call,
-  current_task = M.current_task, request_cancel = request_cancel, take_back = take_back,
+  current_task = M.current_task, leads_to = leads_to,
+  request_cancel = request_cancel, take_back = take_back,
   must_cancel = must_cancel, delivered = delivered, arm_again = arm_again,
   remove = remove, wait_in = wait_in, may_not_wait = may_not_wait, wake_all = wake_all,
   too_late_to_wait = too_late_to_wait, queue = {

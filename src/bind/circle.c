@@ -5,6 +5,7 @@
 ** somebody waits for can close a circle, so most calls end at once. Futures seen are marked, so
 ** that each is looked at once per walk.
 */
+#include "error.h"
 #include "task.h"
 
 enum { DEPTH = 150 }; /* nested gathers followed; beyond, a circle shows as a deadlock */
@@ -56,4 +57,8 @@ bool aq_future_leads_to(lua_State *L, int idx, const struct aq_task *t) {
   bool found = leads_to(L, t, 0);
   lua_pop(L, 1);
   return found;
+}
+
+int aq_future_refuse_circle(lua_State *L, const char *call) {
+  return aq_error_misuse(L, "%s: the tasks would wait for each other for ever", call);
 }

@@ -86,6 +86,9 @@ int aq_future_unwrap(lua_State *L, int idx);
 */
 bool aq_future_leads_to(lua_State *L, int idx, const struct aq_task *t);
 
+/* Raises that. `call` is what the task was about to do. */
+int aq_future_refuse_circle(lua_State *L, const char *call);
+
 /* Pushes the error of the future at `idx`, which failed or was cancelled. [-0, +1, -] */
 void aq_future_push_error(lua_State *L, int idx);
 

@@ -31,8 +31,6 @@ static int await_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   return status == AQ_OK ? aq_future_unwrap(L, 1) : aq_task_raise(L, t, status);
 }
 
-static const char CIRCLE[] = "%s: the tasks would wait for each other for ever";
-
 static const struct aq_wait AWAIT = {"await", await_finish, NULL};
 
 static int future_await(lua_State *L) {
@@ -41,7 +39,7 @@ static int future_await(lua_State *L) {
   uint64_t timeout_ns = aq_check_timeout(L, 2);
   if (timeout_ns > 0 && aq_task_is_spent(f->rt, t)) return aq_task_pause(L, t);
   if (f->state != AQ_PENDING) return aq_future_unwrap(L, 1);
-  if (aq_future_leads_to(L, 1, t)) return aq_error_misuse(L, CIRCLE, "await");
+  if (aq_future_leads_to(L, 1, t)) return aq_future_refuse_circle(L, "await");
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   aq_task_check_wait(L, t);
   aq_waiter_enter(&t->waiter, &f->joiners, NULL, aq_loop_deadline(t->future.rt->loop, timeout_ns));
@@ -154,7 +152,7 @@ static int set_children(lua_State *L) {
   lua_settop(L, 4);
   for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
     bool circle = check_future(L, -1)->state == AQ_PENDING && aq_future_leads_to(L, -1, t);
-    if (circle) return aq_error_misuse(L, CIRCLE, lua_tostring(L, 3));
+    if (circle) return aq_future_refuse_circle(L, lua_tostring(L, 3));
     lua_pop(L, 1);
   }
   f->passes_cancel = lua_toboolean(L, 4);

@@ -17,8 +17,8 @@
 /* ---- the results ----------------------------------------------------------------------------- */
 
 /*
-** Pushes the results of the branch whose key is at `key` and whose value, or raised error, is on top:
-** the key, the value, nil; or the key, nil, the error.
+** Pushes the results of the branch whose key is at `key` and whose value, or raised error, is on
+** top: the key, the value, nil; or the key, nil, the error.
 */
 static int push_outcome(lua_State *L, int key, enum aq_status status, bool raised) {
   bool fails = raised || status != AQ_OK;
@@ -54,8 +54,8 @@ static void make_list(lua_State *L, int n) {
   lua_setiuservalue(L, AQ_SELECT_AT, UV_LIST);
 }
 
-/* Puts a select at 2. While the branches wait the task keeps it, and that the list of them. The stack
-** does not, if somebody closes the coroutine with the stock function. */
+/* Puts a select at 2. While the branches wait the task keeps it, and that the list of them. The
+** stack does not, if somebody closes the coroutine with the stock function. */
 static struct aq_select *make_select(lua_State *L, struct aq_task *t, int n) {
   struct aq_select *s = lua_newuserdatauv(L, sizeof *s, 1);
   aq_select_init(s, &t->waiter);
@@ -236,7 +236,7 @@ static bool enter_task(struct aq_select *s, struct aq_task *t, uint64_t timeout_
 /* aq.select(branches[, options]) */
 static int select_branches(lua_State *L) {
   struct aq_select_args args = aq_select_read(L);
-  struct aq_task *t = aq_task_running(L, aq_runtime(L));
+  struct aq_task *t = aq_runtime(L)->current;
   check_unused(L, t, args.n);
   for (;;) {
     int nresults = try_all(L, args.n);

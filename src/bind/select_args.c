@@ -8,7 +8,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "future.h"
+#include "error.h"
+#include "task.h"
 
 /* ---- a task or future as a branch ------------------------------------------------------------ */
 
@@ -117,8 +118,8 @@ static bool take_timeout(lua_State *L, struct entries *entries) {
 }
 
 /*
-** Pushes the keys and values of the table at 1 that are enabled. Makes nothing, so that no finalizer
-** runs that could change the table. [-0, +2n, v]
+** Pushes the keys and values of the table at 1 that are enabled. Makes nothing, so that no
+** finalizer runs that could change the table. [-0, +2n, v]
 */
 static struct entries push_entries(lua_State *L) {
   struct entries entries = {true, false, AQ_NEVER};
@@ -208,12 +209,28 @@ static void shuffle(lua_State *L, int n) {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+static void refuse_circle(lua_State *L) { aq_future_refuse_circle(L, "select"); }
+
 /* A Task or Future above the key becomes a branch. */
 static void make_branch(lua_State *L, int key) {
+  const struct aq_task *t = aq_runtime(L)->current;
   struct aq_future *f = aq_test_future(L, key + 1);
   if (f == NULL) refuse_value(L, key);
+  if (t != NULL && f == &t->future) refuse_circle(L);
   aq_branch_push(L, &DONE, f, key + 1, 1);
   lua_replace(L, key + 1);
+}
+
+/* Whether it can end by nothing but tasks that wait for `t`: then it is an await of them. */
+static bool is_circle(lua_State *L, const struct aq_select_args *args, const struct aq_task *t) {
+  bool is_one = args->n > 0 && args->timeout_ns == AQ_NEVER && !aq_list_alone(&t->future.joiners);
+  for (int i = 0; i < args->n && is_one; i++) {
+    int branch = aq_select_key(i) + 1;
+    lua_getiuservalue(L, branch, AQ_UV_OBJECT);
+    is_one = aq_test_branch(L, branch)->kind == &DONE && aq_future_leads_to(L, -1, t);
+    lua_pop(L, 1);
+  }
+  return is_one;
 }
 
 /* The keys and branches of the table at 1, in order. */
@@ -235,5 +252,6 @@ struct aq_select_args aq_select_read(lua_State *L) {
   copy_pairs(L);
   struct aq_select_args args = read_table(L);
   if (is_fair) shuffle(L, args.n);
+  if (is_circle(L, &args, aq_task_running(L, aq_runtime(L)))) refuse_circle(L);
   return args;
 }

@@ -25,8 +25,9 @@ enum { AQ_SELECT_AT = 2 };
 static inline int aq_select_key(int i) { return AQ_SELECT_AT + 1 + 2 * i; }
 
 /*
-** Reads the arguments, at 1 and 2, in a function of the library; leaves the stack as above. Raises if
-** they are wrong. May run any code. [-n, +2+2n, v]
+** Reads the arguments, at 1 and 2, in a function of the library; leaves the stack as above. Raises
+** if they are wrong, if no task is running, and if they close a circle of tasks (T10). May run any
+** code. [-n, +2+2n, v]
 */
 struct aq_select_args aq_select_read(lua_State *L);
 
