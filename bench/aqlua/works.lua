@@ -150,6 +150,24 @@ function works.timeout(n)
   return aq.now() - start, sum
 end
 
+-- pingpong where one of the two waits for either of two queues; aqlua alone has that, so it is
+-- for bench/guard.
+function works.select(n)
+  local ping, pong, other, sum = aq.Queue(1), aq.Queue(1), aq.Queue(1), 0
+  aq.create_task(function()
+    for _ = 1, n do
+      pong:put(ping:get())
+    end
+  end)
+  local start = aq.now()
+  for i = 1, n do
+    ping:put(i)
+    local _, item = aq.select {other:getting(), pong:getting()}
+    sum = sum + item
+  end
+  return aq.now() - start, sum
+end
+
 -- A token goes round a ring of tasks and counts its hops down; one lap before the clock
 -- starts takes every task to its get.
 local function ring(n, size)
