@@ -392,6 +392,26 @@ describe("Lock", function()
     assert.is_true(lock:locked())
   end)
 
+  it("waits that are ended by force, the later one first, do no harm", function()
+    local out, err = helper.run_script [[
+      local aq = require "aqlua"
+      local clock = require("aqlua.testing").clock()
+      local lock = aq.Lock()
+      lock:acquire()
+      local function wait(turns)
+        for _ = 1, turns do aq.sleep(0) end
+        aq.shield(lock.acquire, lock)
+      end
+      aq.create_task(wait, 1):set_name "later"
+      aq.create_task(wait, 0):set_name "first"
+      aq.sleep(0)
+      aq.sleep(0)
+      print(tostring(lock):match "%(.*%)")
+    ]]
+    assert.equal("(held, 2 waiting)\n", out)
+    assert.equal("later first", table.concat({ err:match "'(%a+)'.-'(%a+)'.-closed\n$" }, " "))
+  end)
+
   it("tostring tells its state", function()
     local lock, log = aq.Lock(), helper.log()
     assert.matches("^Lock .*%(not held, 0 waiting%)$", tostring(lock))

@@ -44,7 +44,7 @@ static void on_wake(struct aq_waiter *w) {
   bool was_cancelled = p->is_cancelled;
   p->is_cancelled = false;
   enum aq_status status = was_cancelled ? AQ_CANCELLED : w->status;
-  if (!p->for_event) status = aq_semaphore_acquire_end(&s, w, was_cancelled);
+  if (!p->for_event) status = aq_semaphore_acquire_end(w->thing, w, was_cancelled);
   note(p, status);
   if (status == AQ_OK && p->then != NULL) p->then();
 }

@@ -45,7 +45,7 @@ static void leave_lock(struct aq_waiter *w) {
   if (s->waiters.next == &w->link)
     s->leaving++;
   else
-    w->thing = NULL; /* tells acquire_end that it was not counted */
+    w->leave = NULL; /* tells acquire_end that it was not counted */
 }
 
 void aq_semaphore_acquire_wait(struct aq_semaphore *s, struct aq_waiter *w, uint64_t deadline_ns) {
@@ -59,7 +59,7 @@ enum aq_status aq_semaphore_acquire_end(struct aq_semaphore *s, struct aq_waiter
   if (status == AQ_OK) {
     s->woken--;
     if (cancelled) s->value++;
-  } else if (s->is_lock && w->thing != NULL) {
+  } else if (s->is_lock && w->leave != NULL) {
     s->leaving--;
   }
   /* Permits released meanwhile had to stay: whoever was woken first goes first. */
