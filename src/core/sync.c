@@ -1,5 +1,5 @@
 /*
-** sync.c - events, locks and semaphores.
+** sync.c - events, locks, semaphores and conditions.
 */
 #include "sync.h"
 
@@ -40,13 +40,14 @@ bool aq_semaphore_acquire_now(struct aq_semaphore *s) {
 }
 
 /* A lock's waiter is broken off: being the first, it stands in the way until it runs. */
-static void leave_lock(struct aq_waiter *w) {
-  struct aq_semaphore *s = w->thing;
+static void leave_room(struct aq_semaphore *s, struct aq_waiter *w) {
   if (s->waiters.next == &w->link)
     s->leaving++;
   else
     w->leave = NULL; /* tells acquire_end that it was not counted */
 }
+
+static void leave_lock(struct aq_waiter *w) { leave_room(w->thing, w); }
 
 void aq_semaphore_acquire_wait(struct aq_semaphore *s, struct aq_waiter *w, uint64_t deadline_ns) {
   w->thing = s;
@@ -70,4 +71,39 @@ enum aq_status aq_semaphore_acquire_end(struct aq_semaphore *s, struct aq_waiter
 void aq_semaphore_release(struct aq_semaphore *s) {
   s->value++;
   hand_on(s);
+}
+
+void aq_condition_init(struct aq_condition *c, struct aq_semaphore *lock) {
+  aq_list_init(&c->waiters);
+  c->lock = lock;
+}
+
+void aq_condition_wait(struct aq_condition *c, struct aq_waiter *w, uint64_t deadline_ns) {
+  aq_semaphore_release(c->lock);
+  w->thing = c;
+  aq_waiter_enter(w, &c->waiters, NULL, deadline_ns);
+}
+
+static void leave_retaking(struct aq_waiter *w) {
+  const struct aq_condition *c = w->thing;
+  leave_room(c->lock, w);
+}
+
+bool aq_condition_retake(struct aq_condition *c, struct aq_waiter *w) {
+  if (aq_semaphore_acquire_now(c->lock)) return true;
+  aq_waiter_enter(w, &c->lock->waiters, leave_retaking, AQ_NEVER);
+  return false;
+}
+
+enum aq_status aq_condition_retake_end(struct aq_condition *c, struct aq_waiter *w,
+                                       bool cancelled) {
+  return aq_semaphore_acquire_end(c->lock, w, cancelled);
+}
+
+void aq_condition_end(struct aq_condition *c, bool was_notified, enum aq_status outcome) {
+  if (was_notified && outcome != AQ_OK) aq_condition_notify(c, 1);
+}
+
+void aq_condition_notify(struct aq_condition *c, size_t n) {
+  while (n > 0 && aq_room_wake_first(&c->waiters)) n--;
 }
