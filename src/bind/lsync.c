@@ -4,16 +4,10 @@
 #include <lauxlib.h>
 
 #include "branch.h"
-#include "core/sync.h"
 #include "error.h"
 #include "leaves.h"
+#include "semaphore_object.h"
 #include "task.h"
-
-/* acquire and wait return true, as asyncio's do. */
-static int succeed(lua_State *L) {
-  lua_pushboolean(L, 1);
-  return 1;
-}
 
 /* ---- Event ----------------------------------------------------------------------------------- */
 
@@ -48,7 +42,7 @@ static int event_is_set(lua_State *L) {
 
 static int wait_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   enum aq_status status = cancelled ? AQ_CANCELLED : t->waiter.status;
-  return status == AQ_OK ? succeed(L) : aq_task_raise(L, t, status);
+  return status == AQ_OK ? aq_push_success(L) : aq_task_raise(L, t, status);
 }
 
 static const struct aq_wait WAIT = {"wait", wait_finish, NULL};
@@ -57,7 +51,7 @@ static int event_wait(lua_State *L) {
   struct aq_event *e = check_event(L);
   struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (e->is_set) return succeed(L);
+  if (e->is_set) return aq_push_success(L);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   aq_task_check_wait(L, t);
   aq_waiter_enter(&t->waiter, &e->waiters, NULL, aq_loop_deadline(t->future.rt->loop, timeout_ns));
@@ -111,86 +105,41 @@ static int event_new(lua_State *L) {
 
 /* ---- Lock, Semaphore, BoundedSemaphore ------------------------------------------------------- */
 
-static const char SEMAPHORE_CLASS[] = "Semaphore"; /* its address is the class of all three */
-
-enum kind { LOCK, SEMAPHORE, BOUNDED };
-
-struct semaphore {
-  const void *class;
-  struct aq_semaphore semaphore;
-  size_t bound; /* BOUNDED: the permits there are in all */
-  enum kind kind;
-};
-
 static const char *const NAMES[] = {"Lock", "Semaphore", "BoundedSemaphore"};
 
-/* The Lock or Semaphore at 1, or NULL. */
-static struct semaphore *test_semaphore(lua_State *L) {
-  struct semaphore *s = lua_touserdata(L, 1);
-  bool is_one = s != NULL && lua_rawlen(L, 1) >= sizeof *s && s->class == SEMAPHORE_CLASS;
-  return is_one ? s : NULL;
-}
-
-static struct semaphore *check_semaphore(lua_State *L) {
-  struct semaphore *s = test_semaphore(L);
+static struct aq_semaphore_object *check_semaphore(lua_State *L) {
+  struct aq_semaphore_object *s = aq_test_semaphore(L, 1);
   if (s == NULL) luaL_typeerror(L, 1, "Lock or Semaphore");
   return s;
 }
 
-static int acquire_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  struct semaphore *s = lua_touserdata(L, 1);
-  enum aq_status status = aq_semaphore_acquire_end(&s->semaphore, &t->waiter, cancelled);
-  return status == AQ_OK ? succeed(L) : aq_task_raise(L, t, status);
-}
+static int semaphore_acquire(lua_State *L) { return aq_acquire(L, &check_semaphore(L)->semaphore); }
 
-static void acquire_give_up(lua_State *L, struct aq_task *t) {
-  (void)L;
-  aq_semaphore_acquire_end(t->waiter.thing, &t->waiter, true);
-}
-
-static const struct aq_wait ACQUIRE = {"acquire", acquire_finish, acquire_give_up};
-
-static int semaphore_acquire(lua_State *L) {
-  struct semaphore *s = check_semaphore(L);
-  struct aq_task *t = aq_task_running(L, aq_runtime(L));
-  uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (aq_semaphore_acquire_now(&s->semaphore)) return succeed(L);
-  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
-  aq_task_check_wait(L, t);
-  aq_semaphore_acquire_wait(&s->semaphore, &t->waiter,
-                            aq_loop_deadline(t->future.rt->loop, timeout_ns));
-  return aq_task_wait(L, t, &ACQUIRE);
-}
-
-/* A lock that was handed to a waiter is nobody's until that one runs: asyncio's answer (H21). */
-static bool is_held(const struct semaphore *s) {
-  return s->semaphore.value == 0 && s->semaphore.woken == 0;
-}
-
-static bool may_release(const struct semaphore *s) {
-  if (s->kind == LOCK) return is_held(s);
-  return (s->kind == SEMAPHORE && s->semaphore.value < INT64_MAX) || s->semaphore.value < s->bound;
+static bool may_release(const struct aq_semaphore_object *s) {
+  return (s->kind == AQ_SEMAPHORE && s->semaphore.value < INT64_MAX) ||
+         s->semaphore.value < s->bound;
 }
 
 static int semaphore_release(lua_State *L) {
-  struct semaphore *s = check_semaphore(L);
-  if (!may_release(s))
-    return luaL_error(L, s->kind == LOCK ? "release: the lock is not held"
-                                         : "release: called more often than acquire");
+  struct aq_semaphore_object *s = check_semaphore(L);
+  if (s->kind == AQ_LOCK) return aq_release_lock(L, &s->semaphore);
+  if (!may_release(s)) return luaL_error(L, "release: called more often than acquire");
   aq_semaphore_release(&s->semaphore);
   return 0;
 }
 
 static int semaphore_locked(lua_State *L) {
-  const struct semaphore *s = check_semaphore(L);
-  lua_pushboolean(L, s->kind == LOCK ? is_held(s) : aq_semaphore_is_locked(&s->semaphore));
+  const struct aq_semaphore_object *s = check_semaphore(L);
+  lua_pushboolean(L, s->kind == AQ_LOCK ? aq_lock_is_held(&s->semaphore)
+                                        : aq_semaphore_is_locked(&s->semaphore));
   return 1;
 }
 
 static int semaphore_tostring(lua_State *L) {
-  const struct semaphore *s = check_semaphore(L);
-  if (s->kind == LOCK)
-    lua_pushfstring(L, "Lock %p (%s", (const void *)s, is_held(s) ? "held" : "not held");
+  const struct aq_semaphore_object *s = check_semaphore(L);
+  if (s->kind == AQ_LOCK)
+    lua_pushfstring(L, "Lock %p (%s", (const void *)s,
+                    aq_lock_is_held(&s->semaphore) ? "held" : "not held");
   else
     lua_pushfstring(L, "%s %p (value %I", NAMES[s->kind], (const void *)s,
                     (LUAI_UACINT)s->semaphore.value);
@@ -199,10 +148,10 @@ static int semaphore_tostring(lua_State *L) {
   return 1;
 }
 
-static int push_semaphore(lua_State *L, enum kind kind, size_t value) {
-  struct semaphore *s = lua_newuserdatauv(L, sizeof *s, 0);
-  s->class = SEMAPHORE_CLASS;
-  if (kind == LOCK)
+static int push_semaphore(lua_State *L, enum aq_semaphore_kind kind, size_t value) {
+  struct aq_semaphore_object *s = lua_newuserdatauv(L, sizeof *s, 0);
+  s->class = aq_semaphore_class;
+  if (kind == AQ_LOCK)
     aq_lock_init(&s->semaphore);
   else
     aq_semaphore_init(&s->semaphore, value);
@@ -221,22 +170,22 @@ static size_t check_permits(lua_State *L) {
   return (size_t)value;
 }
 
-static int lock_new(lua_State *L) { return push_semaphore(L, LOCK, 1); }
+static int lock_new(lua_State *L) { return push_semaphore(L, AQ_LOCK, 1); }
 
-static int semaphore_new(lua_State *L) { return push_semaphore(L, SEMAPHORE, check_permits(L)); }
+static int semaphore_new(lua_State *L) { return push_semaphore(L, AQ_SEMAPHORE, check_permits(L)); }
 
-static int bounded_new(lua_State *L) { return push_semaphore(L, BOUNDED, check_permits(L)); }
+static int bounded_new(lua_State *L) { return push_semaphore(L, AQ_BOUNDED, check_permits(L)); }
 
 /* internal: whether the value is a Lock or a Semaphore of either kind */
 static int is_semaphore(lua_State *L) {
-  lua_pushboolean(L, test_semaphore(L) != NULL);
+  lua_pushboolean(L, aq_test_semaphore(L, 1) != NULL);
   return 1;
 }
 
 /* internal: whether the value is a Lock */
 static int is_lock(lua_State *L) {
-  const struct semaphore *s = test_semaphore(L);
-  lua_pushboolean(L, s != NULL && s->kind == LOCK);
+  const struct aq_semaphore_object *s = aq_test_semaphore(L, 1);
+  lua_pushboolean(L, s != NULL && s->kind == AQ_LOCK);
   return 1;
 }
 
