@@ -1279,6 +1279,291 @@ describe("Condition", function()
     assert.is_false(condition:locked())
   end)
 
+  it("notify of 0 or less wakes nobody, as in asyncio (K4)", function()
+    local condition, log = aq.Condition(), helper.log()
+    for i = 1, 2 do waiter(log, condition, i) end
+    tick()
+    for _, n in ipairs { 0, -1, math.mininteger } do notify(condition, n) end
+    tick(3)
+    assert.equal("", log:text())
+    notify(condition, math.maxinteger)
+    tick(2)
+    assert.equal("1 ok, 2 ok", log:text())
+  end)
+
+  it("notify refuses a float, also one of integer value", function()
+    local condition = aq.Condition()
+    condition:acquire()
+    for _, bad in ipairs { 1.0, 0.5, 0 / 0, math.huge } do
+      assert.matches("integer expected", error_of(condition.notify, condition, bad), 1, true)
+    end
+  end)
+
+  it("a wait where no task runs is refused, and frees nobody's lock (K4)", function()
+    local condition, log = aq.Condition(), helper.log()
+    local held <close> = condition:guard() -- luacheck: ignore
+    local done = aq.create_task(function() end)
+    done:add_done_callback(function() log(error_of(condition.wait, condition)) end)
+    done:add_done_callback(function()
+      log(error_of(condition.wait_for, condition, function() return false end))
+    end)
+    tick(3)
+    assert.equal(2, #log)
+    for _, line in ipairs(log) do assert.matches("no task is running", line, 1, true) end
+    assert.is_true(condition:locked())
+  end)
+
+  it("a wait where the task cannot be suspended is refused, and keeps the lock (K4)", function()
+    local condition, log = aq.Condition(), helper.log()
+    condition:acquire()
+    local contender = waiter(log, condition, "A")
+    tick()
+    for _, wait in ipairs {
+      function() condition:wait() end,
+      function() condition:wait(1) end,
+      function() condition:wait_for(function() return false end) end,
+    } do
+      table.sort({ 1, 2 }, function()
+        assert.matches("cannot wait here: inside table.sort", error_of(wait), 1, true)
+        return false
+      end)
+    end
+    assert.is_true(condition:locked())
+    tick(3)
+    assert.matches("held, 0 waiting", tostring(condition), 1, true)
+    condition:release()
+    tick()
+    assert.matches("held, 1 waiting", tostring(condition), 1, true)
+    contender:cancel()
+    tick()
+    assert.equal("A CancelledError", log:text())
+  end)
+
+  it("a cancel at any hop of a wait: nothing is lost, the lock is held (K4, B32, B33)", function()
+    for turns = 0, 9 do
+      local condition, log = aq.Condition(), helper.log()
+      local a, b = waiter(log, condition, "A"), waiter(log, condition, "B")
+      aq.create_task(function() -- notifies one while it holds the lock for four turns
+        tick(2)
+        local held <close> = condition:guard() -- luacheck: ignore
+        tick()
+        condition:notify()
+        tick(3)
+      end)
+      tick(turns)
+      a:cancel()
+      tick(12)
+      assert.is_false(condition:locked())
+      if turns == 0 then
+        assert.equal("B ok", log:text()) -- A has never run
+      elseif turns <= 7 then
+        assert.equal("A CancelledError, B ok", log:text())
+      else
+        assert.equal("A ok", log:text())
+        assert.is_false(b:done())
+      end
+      b:cancel()
+      tick(2)
+    end
+  end)
+
+  it("a cancel that is taken back while it takes the lock is not raised (K4, T7)", function()
+    local condition, log = aq.Condition(), helper.log()
+    local task = waiter(log, condition, "A")
+    tick()
+    condition:acquire()
+    condition:notify()
+    tick()
+    task:cancel()
+    assert.equal(0, task:uncancel())
+    condition:release()
+    tick()
+    assert.equal("A ok", log:text())
+    assert.is_false(task:cancelled())
+  end)
+
+  it("a deadline of a block that comes while it takes the lock: TimeoutError (K4, G8)", function()
+    local condition, log = aq.Condition(), helper.log()
+    doing(log, "A", nil, function()
+      local deadline <close> = aq.timeout(1) -- luacheck: ignore
+      local held <close> = condition:guard() -- luacheck: ignore
+      condition:wait()
+    end)
+    tick()
+    condition:acquire()
+    condition:notify()
+    aq.sleep(5)
+    assert.equal("", log:text())
+    condition:release()
+    tick()
+    assert.equal("A TimeoutError", log:text())
+    assert.is_false(condition:locked())
+  end)
+
+  it("a cancel raised at its end counts as delivered: the next wait raises it too (T13)", function()
+    local condition, log = aq.Condition(), helper.log()
+    local task = aq.create_task(function()
+      local held <close> = condition:guard() -- luacheck: ignore
+      log(try(condition.wait, condition))
+      log(try(condition.wait, condition))
+      log(try(aq.sleep, 0))
+    end)
+    tick()
+    condition:acquire()
+    condition:notify()
+    tick()
+    task:cancel()
+    condition:release()
+    tick(4)
+    assert.equal("CancelledError, CancelledError, CancelledError", log:text())
+    assert.is_false(condition:locked())
+    end_of(task)
+  end)
+
+  it("a predicate that waits: its task is woken by others meanwhile (K4)", function()
+    local condition, level, log = aq.Condition(), 0, helper.log()
+    doing(log, "A", nil, function()
+      local held <close> = condition:guard() -- luacheck: ignore
+      assert.equal(2, condition:wait_for(function()
+        aq.sleep(1)
+        return level >= 2 and level
+      end))
+    end)
+    for _ = 1, 2 do
+      aq.sleep(2)
+      level = level + 1
+      notify(condition)
+    end
+    aq.sleep(2)
+    assert.equal("A ok", log:text())
+    assert.is_false(condition:locked())
+  end)
+
+  it("wait_for is refused when the predicate has let go of the lock", function()
+    local condition = aq.Condition()
+    condition:acquire()
+    local err = error_of(function()
+      condition:wait_for(function() condition:release() end)
+    end)
+    assert.matches("^spec/sync_spec.lua:%d+: wait_for: the lock is not held", err)
+  end)
+
+  it("is named in the report of a deadlock (O3)", function()
+    local condition = aq.Condition()
+    condition:acquire()
+    local err = error_of(condition.wait, condition)
+    assert.equal(aq.DeadlockError, err)
+    assert.matches("wait: wait on Condition 0?x?%x+ %(not held, 1 waiting%)",
+      (err.message:gsub("Task%-%d+: wait", "wait: wait")))
+    assert.is_true(condition:locked())
+    err = error_of(condition.acquire, condition)
+    assert.matches("acquire on Condition 0?x?%x+ %(held, 0 waiting%)", err.message)
+  end)
+
+  it("waits that are ended by force do no harm", function()
+    local out, err = helper.run_script [[
+      local aq = require "aqlua"
+      local clock = require("aqlua.testing").clock()
+      local condition = aq.Condition()
+      local function wait()
+        condition:acquire()
+        condition:wait()
+      end
+      aq.create_task(aq.shield, wait):set_name "notified"
+      aq.create_task(aq.shield, wait):set_name "waiting"
+      aq.sleep(0)
+      condition:acquire()
+      condition:notify()
+      aq.sleep(0)
+      print(tostring(condition):match "%(.*%)")
+    ]]
+    assert.equal("(held, 1 waiting)\n", out)
+    assert.equal("notified waiting", table.concat({ err:match "'(%a+)'.-'(%a+)'" }, " "))
+  end)
+
+  it("one whose coroutine is closed by the stock function hands on what it has", function()
+    local out, err, status = helper.run_stock [[
+      local aq = require "aqlua"
+      local function trial(close_early)
+        local condition, co = aq.Condition(), nil
+        local a = aq.create_task(function()
+          co = coroutine.running()
+          condition:acquire()
+          condition:wait()
+        end)
+        local b = aq.create_task(function()
+          condition:acquire()
+          condition:wait()
+          condition:release()
+          return "next"
+        end)
+        aq.sleep(0)
+        if close_early then coroutine.close(co) end
+        condition:acquire()
+        condition:notify()
+        aq.sleep(0)
+        if not close_early then coroutine.close(co) end
+        condition:release()
+        print(b:await(), condition:locked(), tostring(a:exception()))
+      end
+      aq.run(trial, true)
+      aq.run(trial, false)
+    ]]
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.equal(("next\tfalse\tcannot resume dead coroutine\n"):rep(2), out)
+  end)
+
+  it("is kept by those who wait on it, and keeps the lock it was given (Q18)", function()
+    local weak = setmetatable({}, { __mode = "v" })
+    local task = aq.create_task(function()
+      weak[2] = aq.Lock()
+      weak[1] = aq.Condition(weak[2])
+      weak[1]:acquire()
+      return weak[1]:wait()
+    end)
+    tick()
+    collectgarbage()
+    collectgarbage()
+    assert.is_truthy(weak[2])
+    notify(weak[1])
+    assert.is_true(task:await())
+    tick()
+    collectgarbage()
+    collectgarbage()
+    assert.same({}, weak)
+  end)
+
+  it("100,000 waiters, each notified for itself", helper.within(20, function()
+    local condition, tasks, n = aq.Condition(), {}, 100000
+    for i = 1, n do
+      tasks[i] = aq.create_task(function()
+        condition:acquire()
+        condition:wait()
+        condition:release()
+        return i
+      end)
+    end
+    tick()
+    for _ = 1, n do notify(condition) end
+    for i = 1, n do assert(tasks[i]:await() == i) end
+  end))
+
+  it("100,000 waiters, cancelled from the end", helper.within(20, function()
+    local condition, tasks, n = aq.Condition(), {}, 100000
+    for i = 1, n do
+      tasks[i] = aq.create_task(function()
+        local held <close> = condition:guard() -- luacheck: ignore
+        condition:wait()
+      end)
+    end
+    tick()
+    for i = n, 1, -1 do tasks[i]:cancel() end
+    tick(2)
+    for i = 1, n do assert(tasks[i]:cancelled()) end
+    assert.matches("not held, 0 waiting", tostring(condition), 1, true)
+  end))
+
   it("tostring tells its state", function()
     local condition = aq.Condition()
     assert.matches("^Condition .*not held, 0 waiting%)$", tostring(condition))

@@ -12,7 +12,7 @@ end
 
 -- The method guard of things that `is_one(thing)` knows. The guard exists before the lock is taken:
 -- nothing can fail in between and leave it held.
-function internal.make_guard(is_one, class)
+local function make_guard(is_one, class)
   return function(thing, timeout)
     if not is_one(thing) then
       error(("bad argument #1 to 'guard' (%s expected, got %s)"):format(class, type(thing)), 2)
@@ -24,7 +24,9 @@ function internal.make_guard(is_one, class)
   end
 end
 
-local guard = internal.make_guard(internal.is_semaphore, "Lock or Semaphore")
+local guard = make_guard(internal.is_semaphore, "Lock or Semaphore")
 for _, thing in ipairs { aq.Lock(), aq.Semaphore(), aq.BoundedSemaphore() } do
   getmetatable(thing).__index.guard = guard
 end
+
+getmetatable(aq.Condition()).__index.guard = make_guard(internal.is_condition, "Condition")

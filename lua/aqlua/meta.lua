@@ -555,7 +555,7 @@ function Condition:wait(timeout) end
 function Condition:wait_for(predicate) end
 
 ---Wakes those that wait longest.
----@param n? integer 1 if not given
+---@param n? integer 1 if not given; 0 or less wakes nobody
 function Condition:notify(n) end
 
 ---Wakes all that wait.

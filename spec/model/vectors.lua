@@ -2005,10 +2005,17 @@ vector("K4 notify wakes n in order; notify_all the rest", function(aq, log)
     log(n)
   end
   c:acquire()
+  c:notify(0)
+  c:notify(-1)
+  c:release()
+  settle(aq)
+  log "none"
+  c:acquire()
   c:notify_all()
   c:release()
   settle(aq)
-end, "a notified true, 1, b notified true, c notified true, 2, d notified true, e notified true")
+end, "a notified true, 1, b notified true, c notified true, 2, none, d notified true, "
+  .. "e notified true")
 
 vector("K4 the woken take the lock one after the other", function(aq, log)
   local c = aq.Condition()

@@ -85,10 +85,10 @@ static bool pass_on(lua_State *L, struct aq_task **list, struct aq_task *t) {
 
 /* Interrupts `t` where it waits, or leaves the cancel for its next step or suspension. */
 static void deliver(lua_State *L, struct aq_task **list, struct aq_task *t) {
-  bool delivered;
+  bool delivered = false;
   if (t->waiter.state == AQ_WAITING && t->awaiting != NULL)
     delivered = pass_on(L, list, t);
-  else
+  else if (!t->waits_through)
     delivered = aq_waiter_abort(&t->waiter, AQ_CANCELLED);
   if (delivered)
     t->was_delivered = true;

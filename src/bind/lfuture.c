@@ -188,12 +188,6 @@ static int has_failed(lua_State *L) {
   return 1;
 }
 
-/* internal: whether anybody waits for the task or future */
-static int is_awaited(lua_State *L) {
-  lua_pushboolean(L, !aq_list_alone(&check_future(L, 1)->joiners));
-  return 1;
-}
-
 /* internal: whether the value is a Task or a Future */
 static int is_future(lua_State *L) {
   lua_pushboolean(L, aq_test_future(L, 1) != NULL);
@@ -222,13 +216,10 @@ void aq_open_future(lua_State *L) {
     {"set_result", set_result}, {"set_exception", set_exception}, {"cancel", cancel}, {NULL, NULL}};
   static const luaL_Reg META[] = {{"__tostring", future_tostring}, {NULL, NULL}};
   static const luaL_Reg FUNCTIONS[] = {{"Future", future_new}, {NULL, NULL}};
-  static const luaL_Reg INTERNAL[] = {{"set_children", set_children},
-                                      {"was_passed_cancel", was_passed_cancel},
-                                      {"fail_like", fail_like},
-                                      {"has_failed", has_failed},
-                                      {"is_awaited", is_awaited},
-                                      {"is_future", is_future},
-                                      {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {
+    {"set_children", set_children}, {"was_passed_cancel", was_passed_cancel},
+    {"fail_like", fail_like},       {"has_failed", has_failed},
+    {"is_future", is_future},       {NULL, NULL}};
   aq_push_class(L, "Future", METHODS, META);
   add_shared(L);
   lua_setiuservalue(L, -3, AQ_UV_FUTURE_META);

@@ -192,6 +192,7 @@ int luaopen_aqlua(lua_State *L) {
   aq_open_time(L);
   aq_open_timeout(L);
   aq_open_sync(L);
+  aq_open_condition(L);
   aq_open_coroutine(L);
   aq_open_inspect(L);
   aq_open_select(L);

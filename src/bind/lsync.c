@@ -182,13 +182,6 @@ static int is_semaphore(lua_State *L) {
   return 1;
 }
 
-/* internal: whether the value is a Lock */
-static int is_lock(lua_State *L) {
-  const struct aq_semaphore_object *s = aq_test_semaphore(L, 1);
-  lua_pushboolean(L, s != NULL && s->kind == AQ_LOCK);
-  return 1;
-}
-
 /* ---- opening --------------------------------------------------------------------------------- */
 
 void aq_open_sync(lua_State *L) {
@@ -204,8 +197,7 @@ void aq_open_sync(lua_State *L) {
   static const luaL_Reg CONSTRUCTORS[] = {
     {"Lock", lock_new}, {"Semaphore", semaphore_new}, {"BoundedSemaphore", bounded_new}};
   static const luaL_Reg EVENT_CONSTRUCTOR = {"Event", event_new};
-  static const luaL_Reg INTERNAL[] = {
-    {"is_lock", is_lock}, {"is_semaphore", is_semaphore}, {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {{"is_semaphore", is_semaphore}, {NULL, NULL}};
   aq_set_internal(L, INTERNAL);
   aq_set_class(L, &EVENT_CONSTRUCTOR, EVENT, EVENT_META);
   for (size_t i = 0; i < sizeof CONSTRUCTORS / sizeof *CONSTRUCTORS; i++)

@@ -200,15 +200,6 @@ static int rearm_cancel(lua_State *L) {
   return 0;
 }
 
-/* internal: raises CancelledError if the running task has one that was not delivered yet */
-static int raise_cancel(lua_State *L) {
-  struct aq_task *t = aq_task_running(L, aq_runtime(L));
-  if (!t->must_cancel) return 0;
-  t->must_cancel = false;
-  t->was_delivered = true;
-  return aq_task_raise(L, t, AQ_CANCELLED);
-}
-
 /* internal: whether a task was ended by force because it kept swallowing its cancel */
 static int is_stubborn(lua_State *L) {
   lua_pushboolean(L, aq_check_task(L, 1)->is_stubborn);
@@ -233,7 +224,6 @@ void aq_open_task(lua_State *L) {
                                       {"is_callable", is_callable},
                                       {"rearm_cancel", rearm_cancel},
                                       {"raise_from", raise_from},
-                                      {"raise_cancel", raise_cancel},
                                       {"create_task", create_task},
                                       {"live_tasks", live_tasks},
                                       {"is_older", is_older},

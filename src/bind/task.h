@@ -66,6 +66,7 @@ struct aq_task {
   bool has_started : 1;        /* the first step was taken */
   bool is_suspended : 1;       /* in aq_task_wait (else a yield was not ours) */
   bool is_finishing : 1;       /* the wait is over and its finish has been called */
+  bool waits_through : 1;      /* no cancel breaks the present wait off */
   bool has_ended : 1;          /* the body is over, its outcome stored */
   bool is_stubborn : 1;        /* it has left for good, or its patience has been used up */
   bool is_ending : 1;          /* the program is over: its patience with this task is bounded */
@@ -135,7 +136,13 @@ static inline bool aq_task_is_spent(const struct aq_runtime *rt, struct aq_task 
 ** called anew, with the stack as it is. As aq_task_wait, the last statement. */
 int aq_task_pause(lua_State *L, struct aq_task *t);
 
-/* The same for awaiting `f`, which the waiter has entered: a cancel that the task has not seen yet
+/*
+** The same for a wait that no cancel breaks off, whether outstanding or to come: one that comes is
+** told to `finish`, and one that was delivered before is not delivered again.
+*/
+int aq_task_wait_through(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
+
+/* As aq_task_wait, for awaiting `f`, which the waiter has entered: a cancel that the task has not seen yet
 ** is passed on to `f` instead (T4). */
 int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f, const struct aq_wait *wait);
 

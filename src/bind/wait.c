@@ -113,6 +113,7 @@ static int wait_end(lua_State *L, int status, lua_KContext ctx) {
     return lua_yieldk(L, 0, ctx, wait_end);
   }
   t->is_finishing = true;
+  t->waits_through = false;
   bool cancelled = t->must_cancel;
   if (cancelled) t->was_delivered = true;
   t->must_cancel = false;
@@ -165,6 +166,12 @@ int aq_task_pause(lua_State *L, struct aq_task *t) {
   aq_task_check_wait(L, t);
   aq_waiter_ready(&t->waiter, AQ_OK);
   return aq_task_wait(L, t, &PAUSE);
+}
+
+int aq_task_wait_through(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+  t->innermost = L;
+  t->waits_through = true;
+  return suspend(L, t, wait, wait_end);
 }
 
 /* Somebody resumed a task that has left. */
