@@ -20,7 +20,7 @@ find src spec/core spec/host -name '*.[ch]' 2>/dev/null | sort | xargs awk '
     may["order"]  = may["status"] "sorted "
     may["queue"]  = may["status"] "heap order waiter "
     may["sync"]   = may["status"] "heap waiter "
-    may["select"] = may["sync"]
+    may["select"] = may["barrier"] = may["sync"]
     may["loop"]   = may["status"] "heap waiter "
     below["runtime"] = " task error "     # these stand above it
   }
