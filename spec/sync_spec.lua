@@ -1511,7 +1511,8 @@ describe("Condition", function()
     ]]
     assert.equal("", err)
     assert.equal(0, status)
-    assert.equal(("next\tfalse\tcannot resume dead coroutine\n"):rep(2), out)
+    local line = "next\tfalse\tthe task's coroutine was resumed or closed by somebody else\n"
+    assert.equal(line .. line, out)
   end)
 
   it("is kept by those who wait on it, and keeps the lock it was given (Q18)", function()
@@ -1769,6 +1770,174 @@ describe("Barrier", function()
       assert.matches("Barrier expected", error_of(barrier[method]), 1, true)
     end
   end)
+
+  it("reset and abort take no turn, and need no task (K5)", function()
+    local barrier, log = aq.Barrier(2), helper.log()
+    for _, method in ipairs { "reset", "abort" } do
+      party(log, barrier, method)
+      tick()
+      local done = aq.create_task(function() end)
+      done:add_done_callback(function()
+        log(try(barrier.wait, barrier))
+        barrier[method](barrier)
+      end)
+      tick(4)
+    end
+    assert.matches("no task is running", log[1], 1, true)
+    assert.equal("reset BrokenBarrierError", log[2])
+    assert.equal("abort BrokenBarrierError", log[4])
+    assert.is_true(barrier:broken())
+    local hop <close> = helper.hops()
+    barrier:reset()
+    barrier:abort()
+    assert.equal(0, hop())
+  end)
+
+  it("a wait where the task cannot be suspended is refused, and does not count (K5)", function()
+    local barrier = aq.Barrier(2)
+    local function wait_in_sort()
+      local result
+      table.sort({ 1, 2 }, function()
+        result = table.pack(pcall(barrier.wait, barrier))
+        return false
+      end)
+      return table.unpack(result)
+    end
+    local ok, err = wait_in_sort()
+    assert.is_false(ok)
+    assert.matches("cannot wait here: inside table.sort", err, 1, true)
+    assert.equal(0, barrier:n_waiting())
+    local task = waiting(barrier)
+    tick()
+    assert.same({ true, 1 }, { wait_in_sort() }) -- the last one does not wait
+    assert.equal(0, task:await())
+  end)
+
+  it("a cancel at any hop: the party leaves, or has gone on (K5)", function()
+    for turns = 0, 5 do
+      local barrier, log = aq.Barrier(3), helper.log()
+      local a = party(log, barrier, "A")
+      party(log, barrier, "B")
+      aq.create_task(function()
+        tick(2)
+        log("C", try(barrier.wait, barrier))
+      end)
+      tick(turns)
+      a:cancel()
+      tick(4)
+      if turns < 2 then
+        assert.is_nil((log:text():find "ok"))
+        assert.equal(2, barrier:n_waiting())
+        barrier:wait()
+      elseif turns < 4 then -- C came while A had not run yet
+        assert.equal("C ok, A CancelledError, B ok", log:text())
+      else
+        assert.equal("C ok, A ok, B ok", log:text())
+      end
+      tick(2)
+      assert.equal(0, barrier:n_waiting())
+      assert.matches("(filling, 0 of 3)", tostring(barrier), 1, true)
+    end
+  end)
+
+  it("the lowest index that nobody has is the next, whoever left (K5)", function()
+    local barrier, tasks = aq.Barrier(8), {}
+    for i = 1, 7 do tasks[i] = waiting(barrier) end
+    tick()
+    for _, i in ipairs { 6, 2, 7, 4 } do tasks[i]:cancel() end
+    tick()
+    for _, i in ipairs { 2, 4, 6, 7, 8 } do tasks[i] = waiting(barrier) end
+    assert.same({ 0, 1, 2, 3, 4, 5, 6, 7 }, results(tasks))
+  end)
+
+  it("is named in the report of a deadlock (O3)", function()
+    local barrier = aq.Barrier(2)
+    local err = error_of(barrier.wait, barrier)
+    assert.equal(aq.DeadlockError, err)
+    assert.matches("wait on Barrier 0?x?%x+ %(filling, 1 of 2%)", err.message)
+    assert.equal(0, barrier:n_waiting())
+  end)
+
+  it("tostring tells its state", function()
+    local barrier, log = aq.Barrier(2), helper.log()
+    local function state() return tostring(barrier):match "^Barrier 0?x?%x+ %((.*)%)$" end
+    assert.equal("filling, 0 of 2", state())
+    party(log, barrier, "A")
+    tick()
+    assert.equal("filling, 1 of 2", state())
+    barrier:wait()
+    assert.equal("draining, 1 of 2", state())
+    tick()
+    party(log, barrier, "B")
+    tick()
+    barrier:reset()
+    assert.equal("resetting, 1 of 2", state())
+    tick()
+    barrier:abort()
+    assert.equal("broken, 0 of 2", state())
+  end)
+
+  it("a party that is ended by force, or its coroutine by the stock function, has left", function()
+    local out, err, status = helper.run_stock [[
+      local aq = require "aqlua"
+      aq.run(function()
+        local barrier, co = aq.Barrier(3), nil
+        local task = aq.create_task(function()
+          co = coroutine.running()
+          barrier:wait()
+        end)
+        local other = aq.create_task(function() return pcall(barrier.wait, barrier) end)
+        aq.sleep(0)
+        coroutine.close(co)
+        for _ = 1, 3 do collectgarbage() end
+        barrier:reset()
+        print(select(2, other:await()))
+        print(task:exception(), (tostring(barrier):match "%((.*)%)"))
+        aq.create_task(aq.shield, barrier.wait, barrier)
+        require("aqlua.testing").clock()
+        aq.sleep(0)
+      end)
+    ]]
+    assert.matches("^aqlua: task '[^']*' was still cleaning up after 5 s; it was closed\n$", err)
+    assert.equal(0, status)
+    assert.equal("BrokenBarrierError: the barrier was broken\n"
+      .. "the task's coroutine was resumed or closed by somebody else\tfilling, 0 of 3\n", out)
+  end)
+
+  it("is kept by its parties only (Q18)", function()
+    local weak = setmetatable({}, { __mode = "v" })
+    local task = aq.create_task(function()
+      local barrier = aq.Barrier(2)
+      weak[1] = barrier
+      return barrier:wait()
+    end)
+    tick()
+    collectgarbage()
+    assert.equal(1, weak[1]:wait())
+    assert.equal(0, task:await())
+    tick()
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(weak[1])
+  end)
+
+  it("100,000 parties: half leave, the last first, others come, all go on", helper.within(20,
+    function()
+      local n = 100000
+      local barrier, tasks, seen = aq.Barrier(n), {}, {}
+      for i = 1, n - 1 do tasks[i] = waiting(barrier) end
+      tick()
+      for i = n - 1, 1, -2 do tasks[i]:cancel() end
+      tick()
+      assert.equal(n // 2 - 1, barrier:n_waiting())
+      for i = 1, n, 2 do tasks[i] = waiting(barrier) end
+      tasks[n] = waiting(barrier)
+      for i = 1, n do
+        local index = tasks[i]:await()
+        assert(index >= 0 and index < n and not seen[index])
+        seen[index] = true
+      end
+    end))
 
   it("100 parties through 5 rounds under random sleeps (K5)", function()
     math.randomseed(3)

@@ -576,11 +576,9 @@ local Barrier = {}
 function Barrier:wait() end
 
 ---Those that wait get BrokenBarrierError; it can be used again.
----@async
 function Barrier:reset() end
 
 ---Those that wait and that come later get BrokenBarrierError.
----@async
 function Barrier:abort() end
 
 ---How many tasks go on together.

@@ -17,6 +17,7 @@ void aq_open_time(lua_State *L);
 void aq_open_timeout(lua_State *L);
 void aq_open_sync(lua_State *L);
 void aq_open_condition(lua_State *L);
+void aq_open_barrier(lua_State *L);
 void aq_open_coroutine(lua_State *L);
 void aq_open_select(lua_State *L);
 void aq_open_branch(lua_State *L);

@@ -74,9 +74,9 @@ static int call(lua_State *L) {
 }
 
 /* The Lua files that belong to the module, in the order they are run. The rest can be required. */
-static const char *const LAYER[] = {"aqlua.tasks", "aqlua.gather", "aqlua.wait_for",  "aqlua.run",
-                                    "aqlua.guard", "aqlua.bridge", "aqlua.patch",     "aqlua.wait",
-                                    "aqlua.group", "aqlua.map",    "aqlua.condition", "aqlua.bulk"};
+static const char *const LAYER[] = {"aqlua.tasks", "aqlua.gather", "aqlua.wait_for", "aqlua.run",
+                                    "aqlua.guard", "aqlua.bridge", "aqlua.patch",    "aqlua.wait",
+                                    "aqlua.group", "aqlua.map",    "aqlua.bulk"};
 
 static const struct aq_lua_source *find_source(lua_State *L, const char *name) {
   for (const struct aq_lua_source *s = aq_lua_sources; s->name != NULL; s++)
@@ -193,6 +193,7 @@ int luaopen_aqlua(lua_State *L) {
   aq_open_timeout(L);
   aq_open_sync(L);
   aq_open_condition(L);
+  aq_open_barrier(L);
   aq_open_coroutine(L);
   aq_open_inspect(L);
   aq_open_select(L);

@@ -3,8 +3,8 @@
 **
 ** The signature is that of Lua's allocator, so a runtime passes on the one its state was made
 ** with, and a test passes one that fails on purpose. Only arrays grow (a queue's items, the heap
-** of deadlines), and only in calls that are documented to return AQ_NOMEM; waiting, waking,
-** cancelling and closing never allocate.
+** of deadlines, a barrier's places), and only in calls that are documented to return AQ_NOMEM;
+** waiting, waking, cancelling and closing never allocate.
 */
 #ifndef AQ_ALLOC_H
 #define AQ_ALLOC_H
