@@ -697,8 +697,15 @@ describe("set_budget", function()
 
   it("counts every call that might wait, one like another (Q20)", function()
     local q, done = aq.Queue(), aq.Future()
+    local event, lock, semaphore, barrier = aq.Event(), aq.Lock(), aq.Semaphore(1), aq.Barrier(1)
     done:set_result(1)
+    event:set()
     local calls = {
+      event = function() event:wait() end,
+      lock = function() lock:acquire() lock:release() end,
+      semaphore = function() semaphore:acquire(1) semaphore:release() end,
+      barrier = function() barrier:wait() end,
+      select = function() assert.equal("go", (aq.select { go = event:waiting(), timeout = 1 })) end,
       join = function() q:join() end,
       await = function() done:await() end,
     }
@@ -742,6 +749,7 @@ describe("set_budget", function()
       for i = 1, 10 do
         q:put(i, 0)
         assert.equal(i, q:get(0))
+        assert.equal("timeout", (aq.select { q:getting(), timeout = 0 }))
       end
       assert.equal("TimeoutError", try(q.get, q, 0))
     end)

@@ -1,4 +1,4 @@
--- The library in a C program: what it asks of the allocator, and what it does when that has no more.
+-- The library in a C program: what it asks of the allocator, and what when that has no more.
 
 local helper = require "spec.helper"
 

@@ -87,6 +87,7 @@ static int barrier_wait(lua_State *L) {
   struct aq_barrier *b = check_barrier(L);
   struct aq_task *t = aq_task_running(L, aq_runtime(L));
   lua_settop(L, 1);
+  if (aq_task_is_spent(t->future.rt, t)) return aq_task_pause(L, t);
   if (aq_barrier_must_wait(b)) aq_task_check_wait(L, t);
   return look(L, t);
 }

@@ -233,10 +233,20 @@ static bool enter_task(struct aq_select *s, struct aq_task *t, uint64_t timeout_
   return true;
 }
 
+/* The budget (Q20) is looked at while the arguments are as they were given. */
+static bool is_spent(lua_State *L, struct aq_task *t) {
+  if (t == NULL || t->future.rt->budget == 0 || !lua_istable(L, 1)) return false;
+  lua_pushliteral(L, "timeout");
+  bool tries_once = lua_rawget(L, 1) == LUA_TNUMBER && lua_tonumber(L, -1) <= 0;
+  lua_pop(L, 1);
+  return !tries_once && aq_task_is_spent(t->future.rt, t);
+}
+
 /* aq.select(branches[, options]) */
 static int select_branches(lua_State *L) {
-  struct aq_select_args args = aq_select_read(L);
   struct aq_task *t = aq_runtime(L)->current;
+  if (is_spent(L, t)) return aq_task_pause(L, t);
+  struct aq_select_args args = aq_select_read(L);
   check_unused(L, t, args.n);
   for (;;) {
     int nresults = try_all(L, args.n);

@@ -51,6 +51,7 @@ static int event_wait(lua_State *L) {
   struct aq_event *e = check_event(L);
   struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
+  if (timeout_ns > 0 && aq_task_is_spent(t->future.rt, t)) return aq_task_pause(L, t);
   if (e->is_set) return aq_push_success(L);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   aq_task_check_wait(L, t);

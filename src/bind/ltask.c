@@ -219,21 +219,12 @@ void aq_open_task(lua_State *L) {
                                        {"current_task", current_task},
                                        {"on_error", on_error},
                                        {NULL, NULL}};
-  static const luaL_Reg INTERNAL[] = {{"report_error", report_error},
-                                      {"check_wait", check_wait},
-                                      {"is_callable", is_callable},
-                                      {"rearm_cancel", rearm_cancel},
-                                      {"raise_from", raise_from},
-                                      {"create_task", create_task},
-                                      {"live_tasks", live_tasks},
-                                      {"is_older", is_older},
-                                      {"scope", scope},
-                                      {"new_scope", new_scope},
-                                      {"end_task", end_task},
-                                      {"close_task", close_task},
-                                      {"is_stubborn", is_stubborn},
-                                      {"report", report},
-                                      {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {
+    {"report_error", report_error}, {"check_wait", check_wait}, {"is_callable", is_callable},
+    {"rearm_cancel", rearm_cancel}, {"raise_from", raise_from}, {"create_task", create_task},
+    {"live_tasks", live_tasks},     {"is_older", is_older},     {"scope", scope},
+    {"new_scope", new_scope},       {"end_task", end_task},     {"close_task", close_task},
+    {"is_stubborn", is_stubborn},   {"report", report},         {NULL, NULL}};
   aq_push_class(L, "Task", METHODS, META);
   lua_setiuservalue(L, -3, AQ_UV_TASK_META);
   aq_setfuncs(L, FUNCTIONS);

@@ -23,6 +23,7 @@ static const struct aq_wait ACQUIRE = {"acquire", acquire_finish, acquire_give_u
 int aq_acquire(lua_State *L, struct aq_semaphore *s) {
   struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
+  if (timeout_ns > 0 && aq_task_is_spent(t->future.rt, t)) return aq_task_pause(L, t);
   if (aq_semaphore_acquire_now(s)) return aq_push_success(L);
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   aq_task_check_wait(L, t);
