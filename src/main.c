@@ -212,7 +212,8 @@ static void hold_streams(void) {
 
 /* Only what is not run protected comes here: nothing does. */
 static int panic(lua_State *L) {
-  fprintf(stderr, "aqlua: unprotected error: %s\n", luaL_tolstring(L, -1, NULL));
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "not a string";
+  fprintf(stderr, "aqlua: unprotected error: %s\n", text);
   return 0; /* and Lua aborts */
 }
 

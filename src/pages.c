@@ -28,13 +28,13 @@
 
 enum {
   PAGE_BITS = 16,
-  PAGE_SIZE = 1 << PAGE_BITS, /* bytes of a page */
-  GRAIN = 16,                 /* sizes are multiples of this */
+  PAGE_BYTES = 1 << PAGE_BITS, /* bytes of a page */
+  GRAIN = 16,                  /* sizes are multiples of this */
   SIZES = PAGES_LARGEST / GRAIN,
   CARVED = 4096,      /* bytes made into blocks at a time: what is not needed is not touched */
   KEPT = 16,          /* pages kept warm beside as many as are in use: what the collector frees in a
-                      ** cycle is needed again in the next */
-  BATCH = 256,        /* pages given back to the system at a time */
+                      ** cycle is needed again in the next; */
+  BATCH = 256,        /* and up to so many more, which go back to the system together */
   COMMITTED = 16,     /* pages made usable at a time */
   GROWING = 4,        /* pages of a size from which on the next is asked for as a whole */
   LEAST_PAGES = 1024, /* fewer are not worth it */
@@ -73,19 +73,23 @@ struct pages {
 static size_t pages_of_memory(void) {
   long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
   if (pages <= 0 || size <= 0) return LEAST_PAGES;
-  return (size_t)pages * (size_t)size / PAGE_SIZE;
+  return (size_t)pages * (size_t)size / PAGE_BYTES;
 }
 
 /* A limit on addresses is meant for what is used: there, none are reserved. */
 static bool is_limited(void) {
+#ifdef RLIMIT_AS
   struct rlimit limit;
   return getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+#else
+  return true;
+#endif
 }
 
 /* The descriptions first, then, at a multiple of its size, the first page. */
 static struct pages *reserve(size_t npages) {
   size_t head = sizeof(struct pages) + npages * sizeof(struct page);
-  size_t reserved = head + (npages + 1) * PAGE_SIZE;
+  size_t reserved = head + (npages + 1) * PAGE_BYTES;
   void *block = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (block == MAP_FAILED) return NULL;
   if (mprotect(block, head, PROT_READ | PROT_WRITE) != 0) {
@@ -94,8 +98,8 @@ static struct pages *reserve(size_t npages) {
   }
   struct pages *p = block;
   p->reserved = reserved;
-  p->base = (char *)(((uintptr_t)block + head + PAGE_SIZE - 1) & ~(uintptr_t)(PAGE_SIZE - 1));
-  p->bytes = npages * PAGE_SIZE;
+  p->base = (char *)(((uintptr_t)block + head + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1));
+  p->bytes = npages * PAGE_BYTES;
   return p;
 }
 
@@ -112,14 +116,14 @@ void pages_free(struct pages *p) {
   if (p != NULL) munmap(p, p->reserved);
 }
 
-size_t pages_used(const struct pages *p) { return p->nused * PAGE_SIZE; }
+size_t pages_used(const struct pages *p) { return p->nused * PAGE_BYTES; }
 
-size_t pages_kept(const struct pages *p) { return p->nwarm * PAGE_SIZE; }
+size_t pages_kept(const struct pages *p) { return p->nwarm * PAGE_BYTES; }
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
 static char *start_of(struct pages *p, const struct page *page) {
-  return p->base + (size_t)(page - p->page) * PAGE_SIZE;
+  return p->base + (size_t)(page - p->page) * PAGE_BYTES;
 }
 
 /* True for a block that came from a page. */
@@ -134,7 +138,7 @@ static inline struct page *page_of(struct pages *p, const void *block) {
 /* Asks for a page's memory at once: that is many times cheaper than a fault for each part of it. */
 static void populate(char *start) {
 #ifdef MADV_POPULATE_WRITE
-  (void)madvise(start, PAGE_SIZE, MADV_POPULATE_WRITE); /* if refused, faults will do it */
+  (void)madvise(start, PAGE_BYTES, MADV_POPULATE_WRITE); /* if refused, faults will do it */
 #else
   (void)start;
 #endif
@@ -153,12 +157,12 @@ static void push(struct page **list, struct page *page) {
 
 /* The next page that was never used, or NULL. */
 static struct page *next_page(struct pages *p) {
-  if (p->ntaken == p->bytes / PAGE_SIZE) return NULL;
+  if (p->ntaken == p->bytes / PAGE_BYTES) return NULL;
   if (p->ntaken == p->ncommitted) {
-    char *start = p->base + p->ncommitted * PAGE_SIZE;
-    size_t n = p->bytes / PAGE_SIZE - p->ncommitted;
+    char *start = p->base + p->ncommitted * PAGE_BYTES;
+    size_t n = p->bytes / PAGE_BYTES - p->ncommitted;
     if (n > COMMITTED) n = COMMITTED;
-    if (mprotect(start, n * PAGE_SIZE, PROT_READ | PROT_WRITE) != 0) return NULL;
+    if (mprotect(start, n * PAGE_BYTES, PROT_READ | PROT_WRITE) != 0) return NULL;
     p->ncommitted += n;
   }
   return &p->page[p->ntaken++];
@@ -215,7 +219,7 @@ static void cool(struct pages *p, struct page **batch, size_t n) {
   qsort(batch, n, sizeof *batch, by_address);
   for (size_t i = 0, end; i < n; i = end) {
     for (end = i + 1; end < n && batch[end] == batch[end - 1] + 1; end++) continue;
-    (void)madvise(start_of(p, batch[i]), (end - i) * PAGE_SIZE, MADV_DONTNEED);
+    (void)madvise(start_of(p, batch[i]), (end - i) * PAGE_BYTES, MADV_DONTNEED);
     for (size_t j = i; j < end; j++) push(&p->cold, batch[j]);
   }
 }
@@ -248,7 +252,7 @@ static bool carve(struct pages *p, struct page *page) {
   char *start = start_of(p, page);
   struct block **end = &page->free;
   uint32_t offset = page->fresh, limit = offset + CARVED;
-  for (; offset + page->size <= PAGE_SIZE && offset < limit; offset += page->size) {
+  for (; offset + page->size <= PAGE_BYTES && offset < limit; offset += page->size) {
     struct block *b = (struct block *)(void *)(start + offset);
     *end = b;
     end = &b->next;
@@ -310,11 +314,16 @@ static void drop(struct pages *p, void *block) {
     free(block);
 }
 
+/* A block that shrank where it is may grow again there. */
+static bool has_room(struct pages *p, const void *block, size_t bytes) {
+  return is_ours(p, block) && bytes <= page_of(p, block)->size;
+}
+
 /* Moves a block to one of another kind or size. One that shrinks stays where it is if need be: Lua
 ** relies on that never failing. */
 static void *move(struct pages *p, void *block, size_t old_size, size_t new_size) {
   void *other = new_block(p, new_size);
-  if (other == NULL) return new_size <= old_size ? block : NULL;
+  if (other == NULL) return new_size <= old_size || has_room(p, block, new_size) ? block : NULL;
   memcpy(other, block, old_size < new_size ? old_size : new_size);
   drop(p, block);
   return other;

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "../core/chance.h"
 #include "../core/check.h"
@@ -148,7 +149,7 @@ static size_t resident(void) {
   FILE *f = fopen("/proc/self/statm", "r");
   if (f == NULL || fscanf(f, "%lu %lu", &all, &pages) != 2) pages = 0;
   if (f != NULL) fclose(f);
-  return (size_t)pages * 4096;
+  return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 TEST(memory_goes_back_to_the_system) {
@@ -186,6 +187,32 @@ TEST(where_addresses_are_limited_none_are_reserved) {
   CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
   CHECK(pages_new() == NULL);
   CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+}
+
+/* Fills up what the limit leaves, from the n-th block on; the number of the first there was none for. */
+static int take_all(struct pages *p, int n, size_t size) {
+  while (n < MANY && (blocks[n] = new_block(p, size)) != NULL) n++;
+  return n;
+}
+
+TEST(without_memory_a_block_still_shrinks_and_grows_back) {
+  struct pages *p = pages_new();
+  struct rlimit before, limit;
+  CHECK_EQ(getrlimit(RLIMIT_DATA, &before), 0);
+  limit = before;
+  limit.rlim_cur = 100 << 20;
+  CHECK_EQ(setrlimit(RLIMIT_DATA, &limit), 0);
+  int n = take_all(p, 0, 1000), all = take_all(p, n, 100);
+  CHECK(n > 1000 && all < MANY);
+  void *block = n > 0 ? pages_alloc(p, blocks[0], 1000, 100) : NULL;
+  CHECK(block == blocks[0]);
+  CHECK(pages_alloc(p, block, 100, 900) == block);
+  CHECK(pages_alloc(p, block, 900, 2000) == NULL);
+  blocks[0] = block;
+  for (int i = 0; i < all; i++) free_block(p, blocks[i], i < n ? 1000 : 100);
+  CHECK(new_block(p, 64) != NULL);
+  CHECK_EQ(setrlimit(RLIMIT_DATA, &before), 0);
+  pages_free(p);
 }
 
 TEST(two_states_share_nothing) {
