@@ -768,6 +768,51 @@ describe("a task's coroutine", function()
     assert.same({ "1\t0\t0\tfalse\t1\n", 0 }, { out, status })
   end)
 
+  it("under stock Lua: a closer may cancel the task whose coroutine a stranger closes", function()
+    local out, err, status = helper.run_stock [[
+      local aq = require "aqlua"
+      aq.run(function()
+        local first, second = aq.Future(), aq.Future()
+        local inner = aq.create_task(first.await, first)
+        for _, wait in ipairs {
+          function() aq.gather(first, second) end,
+          function() inner:await() end,
+        } do
+          local co, task
+          local closer = setmetatable({}, { __close = function() task:cancel "by the closer" end })
+          task = aq.create_task(function()
+            co = coroutine.running()
+            local on_close <close> = closer
+            wait()
+          end)
+          aq.sleep(0)
+          print(coroutine.close(co), (pcall(task.await, task)), inner:cancelling())
+        end
+      end)
+    ]]
+    assert.same({ "true\tfalse\t0\ntrue\tfalse\t1\n", "", 0 }, { out, err, status })
+  end)
+
+  it("closed by a stock function kept from before aq.patch(), is not touched again", function()
+    local out, err, status = helper.run_stock [[
+      local aq = require "aqlua"
+      local close = coroutine.close
+      aq.patch()
+      aq.run(function()
+        for _, in_a_coroutine in ipairs { false, true } do
+          local co
+          local function wait() co = coroutine.running() aq.Future():await() end
+          local task = aq.create_task(in_a_coroutine and coroutine.wrap(wait) or wait)
+          aq.sleep(0)
+          close(co)
+          for _ = 1, 3 do collectgarbage() end
+          print(task:cancel "why", (pcall(task.await, task)))
+        end
+      end)
+    ]]
+    assert.same({ "true\tfalse\ntrue\tfalse\n", "", 0 }, { out, err, status })
+  end)
+
   it("has the hook of the coroutine that made the task, and none of an earlier task's", function()
     local out, err = helper.run_stock [[
       local aq = require "aqlua"

@@ -4,7 +4,8 @@
 **
 ** Under a stock Lua anybody can close a coroutine that is suspended, and with it goes what the task
 ** waits in. The guard is a <close> variable at the bottom of each task's coroutine that notices it
-** in time. Where aq.patch() was called nobody can, and there is none.
+** in time. After aq.patch() coroutine.close refuses, and there is none: who has kept the stock
+** function from before must not close with it what waits.
 */
 #include <lauxlib.h>
 
@@ -21,6 +22,7 @@ static void unshelve(lua_State *L, struct aq_task *t) {
 
 /* Ends a task whose body did not; the error on top becomes its outcome. */
 static void end_from_outside(lua_State *L, struct aq_task *t, enum aq_future_state state) {
+  if (t->future.rt->foreground == t) t->future.rt->foreground = NULL;
   unshelve(L, t);
   lua_insert(L, -2);
   aq_future_store_error(L, -2);
@@ -53,9 +55,12 @@ static void fail_from_outside(lua_State *L, struct aq_task *t) {
 
 /* The coroutine is closed by the task itself: the guard need not notice. */
 static int reset(struct aq_task *t) {
-  lua_State *co = t->co;
-  t->co = NULL;
-  return lua_resetthread(co);
+  struct aq_runtime *rt = t->future.rt;
+  lua_State *outer = rt->closing;
+  rt->closing = t->co;
+  int status = lua_resetthread(t->co);
+  rt->closing = outer;
+  return status;
 }
 
 void aq_task_end_dead(lua_State *L, struct aq_task *t) {
@@ -80,15 +85,13 @@ static void give_up(lua_State *L, struct aq_task *t) {
 
 void aq_task_close(lua_State *L, struct aq_task *t) {
   give_up(L, t);
-  if (t->future.rt->foreground == t) t->future.rt->foreground = NULL;
-  lua_State *co = t->co;
   if (reset(t) != LUA_OK) { /* a <close> variable failed */
     aq_task_push(L, t);
-    lua_xmove(co, L, 1);
+    lua_xmove(t->co, L, 1);
     lua_pushnil(L);
     aq_unhandled_now(L, t->future.rt);
   }
-  lua_settop(co, 0);
+  lua_settop(t->co, 0);
   aq_task_push_cancelled(L, t);
   end_from_outside(L, t, AQ_ENDED_CANCELLED);
 }
@@ -114,7 +117,7 @@ static struct aq_task *push_task_of(lua_State *L, struct aq_runtime *rt, const l
 /* __close of the guard: the body has returned, or somebody else closes the coroutine, which is L. */
 static int guard_close(lua_State *L) {
   struct aq_runtime *rt = aq_runtime(L);
-  if (rt->current != NULL && rt->current->co == L) return 0;
+  if (rt->closing == L || (rt->current != NULL && rt->current->co == L)) return 0;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   struct aq_task *t = push_task_of(L, rt, L);
   if (t == NULL) return 0;

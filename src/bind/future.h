@@ -29,6 +29,8 @@ enum {
   AQ_X_SENTINEL,      /* its finalizer reports an error that nobody retrieved */
   AQ_X_MESSAGE,       /* CancelledError with the message of the latest cancel(message) */
   AQ_X_SELECT,        /* the select that a task waits in */
+  AQ_X_INNERMOST,     /* the user's coroutine that a task waits in, */
+  AQ_X_THING,         /* ... and what it waits for there: kept, should somebody close that one */
   AQ_X_ORIGIN,        /* the task whose error this one was handed last */
 };
 

@@ -40,19 +40,10 @@ static struct aq_rested pop(struct aq_pool *p) {
 
 /* ---- letting go ------------------------------------------------------------------------------ */
 
-/* A table that is garbage at once: its finalizer runs at the end of each cycle, and makes the next.
-** Stack: the metatable on top. [-0, +0, m] */
-static void watch_cycle(lua_State *L) {
-  lua_newtable(L);
-  lua_pushvalue(L, -2);
-  lua_setmetatable(L, -2);
-  lua_pop(L, 1);
-}
-
 static int cycle_gc(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
   lua_getmetatable(L, 1);
-  watch_cycle(L);
+  lua_setmetatable(L, 1); /* to be finalized again at the end of the next cycle */
   if (rt == NULL) return 0;
   struct aq_pool *p = &rt->pool;
   aq_runtime_push_uv(L, rt, AQ_UV_LIVE);
@@ -61,11 +52,13 @@ static int cycle_gc(lua_State *L) {
   return 0;
 }
 
+/* A table that is garbage at once: its finalizer runs at the end of each cycle. */
 void aq_pool_open(lua_State *L) {
+  lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, cycle_gc);
   lua_setfield(L, -2, "__gc");
-  watch_cycle(L);
+  lua_setmetatable(L, -2);
   lua_pop(L, 1);
 }
 
@@ -77,6 +70,9 @@ static void let_go(lua_State *L, struct aq_runtime *rt, uint32_t slot) {
   lua_pop(L, 1);
 }
 
+/* Unless somebody has meddled with it. */
+static bool is_as_new(lua_State *co) { return lua_status(co) == LUA_OK && lua_gettop(co) == 0; }
+
 /* The hook of whoever makes the task, as for a new coroutine. */
 static void inherit_hook(lua_State *L, lua_State *co) {
   if (lua_gethook(L) == NULL && lua_gethook(co) == NULL) return;
@@ -87,7 +83,7 @@ lua_State *aq_pool_take(lua_State *L, struct aq_runtime *rt, int room, uint32_t 
   while (rt->pool.count > 0) {
     struct aq_rested r = pop(&rt->pool);
     *slot = r.slot;
-    if (lua_checkstack(r.co, room)) {
+    if (is_as_new(r.co) && lua_checkstack(r.co, room)) {
       inherit_hook(L, r.co);
       return r.co;
     }

@@ -32,7 +32,7 @@ enum {
   AQ_UV_ERRORS,      /* the bare error values, by kind */
   AQ_UV_TASK_META,   /* metatable of Task */
   AQ_UV_FUTURE_META, /* metatable of Future */
-  AQ_UV_GUARD,       /* the <close> variable of the next (task.c) */
+  AQ_UV_GUARD,       /* the <close> variable of the next: see ending.c */
   AQ_UV_BODY,        /* the function at the bottom of each task's coroutine */
   AQ_UV_ON_ERROR,    /* the handler set with aq.on_error, or nil */
   AQ_UV_FAILED,      /* number -> task that failed; weak */
@@ -58,6 +58,7 @@ struct aq_runtime {
   struct aq_loop *loop;
   lua_State *L;            /* the state that drives; the main one while nobody does */
   struct aq_task *current; /* the task being resumed, or NULL */
+  lua_State *closing;      /* the coroutine that is closed by force, or NULL */
   struct aq_level *level;  /* the innermost resume under way, or NULL */
   struct aq_shelf live;    /* slots of AQ_UV_LIVE */
   struct aq_pool pool;     /* coroutines at rest */
@@ -81,7 +82,7 @@ struct aq_runtime {
   bool is_debug;                  /* steps are watched (watch.h) */
   bool reports_early;             /* errors nobody retrieved: in the next turn (T12) */
   bool has_layer;                 /* the Lua layer is loaded */
-  bool is_patched;                /* aq.patch() was called: nobody can close a task's coroutine */
+  bool is_patched;                /* aq.patch() was called: coroutine.close refuses a task's */
   bool met_stranger;              /* somebody but the scheduler resumed a coroutine that waits */
   bool is_running;                /* aq_call is under way */
   bool is_stopping;               /* aq_stop was called: leave aq_call */

@@ -92,8 +92,30 @@ static void check_levels(lua_State *L, const struct aq_task *t) {
   }
 }
 
+/* For a wait inside a coroutine of the user's, which somebody might close with the stock function: the
+** task keeps that one and the object at 1, so that the waiter does not outlive the thing it waits for. */
+static void keep_nested(lua_State *L, struct aq_task *t) {
+  aq_task_push(L, t);
+  lua_pushthread(L);
+  aq_set_extra(L, -2, AQ_X_INNERMOST);
+  lua_pushvalue(L, 1);
+  aq_set_extra(L, -2, AQ_X_THING);
+  lua_pop(L, 1);
+}
+
+/* The wait is over. */
+static void let_nested_go(lua_State *L, struct aq_task *t) {
+  aq_task_push(L, t);
+  lua_pushnil(L);
+  aq_set_extra(L, -2, AQ_X_INNERMOST);
+  lua_pushnil(L);
+  aq_set_extra(L, -2, AQ_X_THING);
+  lua_pop(L, 1);
+}
+
 void aq_task_check_wait(lua_State *L, struct aq_task *t) {
   if (L != t->co || !lua_isyieldable(L)) check_levels(L, t);
+  if (L != t->co && lua_gettop(L) > 0) keep_nested(L, t);
   if (aq_agenda_reserve(t->waiter.agenda) != AQ_OK) luaL_error(L, "not enough memory");
 }
 
@@ -112,6 +134,7 @@ static int wait_end(lua_State *L, int status, lua_KContext ctx) {
     lua_settop(L, (int)((uint64_t)ctx & ((1u << TOP_BITS) - 1)));
     return lua_yieldk(L, 0, ctx, wait_end);
   }
+  if (L != t->co) let_nested_go(L, t);
   t->is_finishing = true;
   t->waits_through = false;
   bool cancelled = t->must_cancel;
