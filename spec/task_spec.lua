@@ -647,6 +647,43 @@ describe("cancel", function()
     }, log)
   end)
 
+  it("passes its message on when it is delivered by an await to come", function()
+    local inner = aq.create_task(function() return error_of(aq.sleep, 5).message end)
+    local outer = aq.create_task(function()
+      aq.current_task():cancel "mine"
+      inner:await()
+    end)
+    outer:await() -- inner has taken the cancel for itself
+    assert.equal("mine", inner:await())
+  end)
+
+  it("keeps its message from what a shield keeps it from", function()
+    local inner = aq.create_task(function() return error_of(aq.sleep, 5).message end)
+    local outer = aq.create_task(function()
+      aq.shield(function() pcall(inner.await, inner, 1) end)
+      aq.sleep(0)
+    end)
+    tick(2)
+    outer:cancel "for the outer one"
+    aq.sleep(1)
+    inner:cancel()
+    assert.equal(aq.CancelledError.message, inner:await())
+    assert.equal("for the outer one", error_of(outer.await, outer).message)
+  end)
+
+  it("by a deadline has no message, whatever an earlier one had", function()
+    local task = aq.create_task(function()
+      pcall(aq.sleep, 5)
+      aq.current_task():uncancel()
+      return error_of(aq.sleep, 5).message
+    end)
+    tick()
+    task:cancel "first"
+    tick()
+    pcall(aq.wait_for, task, 1)
+    assert.equal(aq.CancelledError.message, task:await())
+  end)
+
   it("without a message takes the place of one with a message", function()
     local inner = aq.create_task(aq.sleep, 5)
     local outer = aq.create_task(inner.await, inner)

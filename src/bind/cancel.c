@@ -66,10 +66,13 @@ static bool pass_to_children(lua_State *L, struct aq_task **list, struct aq_futu
   return any;
 }
 
-/* Pushes what `t` awaits: the userdata that its wait was called on. */
-static void push_awaited(lua_State *L, struct aq_task *t) {
+/* Pushes what `t` awaits: the userdata that its wait was called on. False if it is not there: somebody
+** is closing the coroutine, and <close> variables run in it. */
+static bool push_awaited(lua_State *L, struct aq_task *t) {
+  if (lua_touserdata(t->innermost, 1) != t->awaiting) return false;
   lua_pushvalue(t->innermost, 1);
   lua_xmove(t->innermost, L, 1);
+  return true;
 }
 
 /* Passes a cancel on to what `t` awaits. */
@@ -77,7 +80,7 @@ static bool pass_on(lua_State *L, struct aq_task **list, struct aq_task *t) {
   struct aq_future *f = t->awaiting;
   if (!f->passes_cancel) return pass_to_child(&list, f);
   if (f->state != AQ_PENDING) return false;
-  push_awaited(L, t);
+  if (!push_awaited(L, t)) return false;
   bool passed = pass_to_children(L, list, f);
   lua_pop(L, 1);
   return passed;
@@ -161,20 +164,37 @@ static void spread(lua_State *L, int message, int depth) {
       return;
     }
     set_message(L, message);
-    if (t->waiter.state != AQ_WAITING || t->awaiting == NULL) return;
-    push_awaited(L, t);
+    if (t->shield != NULL || t->waiter.state != AQ_WAITING || t->awaiting == NULL) return;
+    if (!push_awaited(L, t)) return;
     lua_replace(L, -2);
     f = lua_touserdata(L, -1);
   }
 }
 
 void aq_task_set_message(lua_State *L, int idx) {
-  struct aq_task *t = lua_touserdata(L, idx);
+  struct aq_future *f = lua_touserdata(L, idx);
   int message = lua_gettop(L);
-  t->future.rt->walk_epoch++;
+  f->rt->walk_epoch++;
   lua_pushvalue(L, idx);
   spread(L, message, 0);
   lua_settop(L, message - 1);
+}
+
+void aq_task_hand_message_on(lua_State *L, struct aq_task *t, int idx) {
+  aq_task_push(L, t);
+  aq_push_extra(L, -1, AQ_X_MESSAGE);
+  lua_remove(L, -2);
+  aq_task_set_message(L, idx);
+}
+
+void aq_task_forget_message(lua_State *L, struct aq_task *t) {
+  aq_task_push(L, t);
+  aq_push_extra(L, -1, AQ_X_MESSAGE);
+  if (!lua_isnil(L, -1)) {
+    lua_pushnil(L);
+    aq_set_extra(L, -3, AQ_X_MESSAGE);
+  }
+  lua_pop(L, 2);
 }
 
 /* ---- requests outstanding -------------------------------------------------------------------- */

@@ -112,7 +112,7 @@ static int cancel(lua_State *L) {
   if (t->future.state != AQ_PENDING) return 0;
   push_message(L, t, why);
   aq_error_push_with(L, AQ_E_CANCELLED);
-  aq_set_extra(L, 1, AQ_X_MESSAGE);
+  aq_task_set_message(L, 1);
   aq_task_cancel(L, t);
   return 0;
 }

@@ -42,6 +42,7 @@ static int future_await(lua_State *L) {
   if (aq_future_leads_to(L, 1, t)) return aq_future_refuse_circle(L, "await");
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   aq_task_check_wait(L, t);
+  if (t->must_cancel && !t->was_delivered) aq_task_hand_message_on(L, t, 1);
   aq_waiter_enter(&t->waiter, &f->joiners, NULL, aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return aq_task_await(L, t, f, &AWAIT);
 }

@@ -67,18 +67,10 @@ static int task_cancel(lua_State *L) {
   return 1;
 }
 
-/* All cancels of the Task at 1 were taken back: what comes next has a message of its own, or none. */
-static void forget_message(lua_State *L) {
-  aq_push_extra(L, 1, AQ_X_MESSAGE);
-  if (lua_isnil(L, -1)) return;
-  lua_pushnil(L);
-  aq_set_extra(L, 1, AQ_X_MESSAGE);
-}
-
 static int task_uncancel(lua_State *L) {
-  uint32_t left = aq_task_uncancel(aq_check_task(L, 1));
-  lua_settop(L, 1);
-  if (left == 0) forget_message(L);
+  struct aq_task *t = aq_check_task(L, 1);
+  uint32_t left = aq_task_uncancel(t);
+  if (left == 0 && t->future.state == AQ_PENDING) aq_task_forget_message(L, t);
   lua_pushinteger(L, (lua_Integer)left);
   return 1;
 }

@@ -41,10 +41,13 @@ static void expire_target(lua_State *L, struct timeout *s) {
   if (s->target->state != AQ_PENDING) return; /* its outcome is on the way already */
   s->has_expired = true;
   aq_shield_raise(&s->shield, s->task);
-  if (s->target->class == aq_task_class)
-    aq_task_cancel(L, (struct aq_task *)s->target);
-  else
+  if (s->target->class == aq_task_class) {
+    struct aq_task *target = (struct aq_task *)s->target;
+    aq_task_forget_message(L, target);
+    aq_task_cancel(L, target);
+  } else {
     aq_future_cancel(s->target);
+  }
 }
 
 static void expire(lua_State *L, struct timeout *s) {
@@ -52,6 +55,7 @@ static void expire(lua_State *L, struct timeout *s) {
     expire_target(L, s);
   } else {
     s->has_expired = true;
+    aq_task_forget_message(L, s->task);
     aq_task_cancel_at(L, s->task, s->level);
   }
 }

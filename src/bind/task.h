@@ -158,9 +158,16 @@ void aq_task_push_cancelled(lua_State *L, struct aq_task *t);
 /* Raises how a wait ended, CancelledError with its message; never returns. */
 int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status);
 
-/* The value on top, a CancelledError with a message or nil, is what a cancel of the Task at `idx`
-** that comes next is to be raised as, also in the tasks it will be passed on to. [-1, +0, m] */
+/* The value on top, a CancelledError with a message or nil, is what a cancel of the Task at `idx`, or
+** of what the Future there waits for, is to be raised as that comes next; also in the tasks that it
+** will be passed on to. [-1, +0, m] */
 void aq_task_set_message(lua_State *L, int idx);
+
+/* The message of `t`, for the Task or Future at `idx` that its cancel will be passed on to. [m] */
+void aq_task_hand_message_on(lua_State *L, struct aq_task *t, int idx);
+
+/* The cancel of `t` that comes next has no message. [-0, +0, -] */
+void aq_task_forget_message(lua_State *L, struct aq_task *t);
 
 /* Requests a cancel from outside any shield. False if the task is done. [-0, +0, -] */
 bool aq_task_cancel(lua_State *L, struct aq_task *t);
