@@ -31,6 +31,8 @@ enum {
   PAGE_BYTES = 1 << PAGE_BITS, /* bytes of a page */
   GRAIN = 16,                  /* sizes are multiples of this */
   SIZES = PAGES_LARGEST / GRAIN,
+  FIRST = 1 << 20,    /* bytes asked for before there are pages: a program that needs no more starts
+                      ** quicker without, as each size of block would touch memory of its own */
   CARVED = 4096,      /* bytes made into blocks at a time: what is not needed is not touched */
   KEPT = 16,          /* pages kept warm beside as many as are in use: what the collector frees in a
                       ** cycle is needed again in the next; */
@@ -62,10 +64,11 @@ struct pages {
   struct page none;         /* ends each of these lists; never has a block */
   struct page *warm, *cold; /* pages not in use */
   size_t nused, nwarm;      /* pages in use; pages kept */
+  size_t asked;             /* bytes asked for while there were no pages yet */
   size_t ntaken;            /* pages that have ever been used: the next is number ntaken */
   size_t ncommitted;        /* pages that may be used: the rest of the addresses is only reserved */
-  size_t reserved;          /* bytes from here on, for giving back */
-  struct page page[];       /* what is known of each */
+  struct page *page;        /* what is known of each: at the start of what is reserved */
+  size_t reserved;          /* bytes of that, descriptions and pages; 0: nothing is */
 };
 
 /* ---- reserving ------------------------------------------------------------------------------- */
@@ -87,33 +90,39 @@ static bool is_limited(void) {
 }
 
 /* The descriptions first, then, at a multiple of its size, the first page. */
-static struct pages *reserve(size_t npages) {
-  size_t head = sizeof(struct pages) + npages * sizeof(struct page);
+static bool reserve(struct pages *p, size_t npages) {
+  size_t head = npages * sizeof(struct page);
   size_t reserved = head + (npages + 1) * PAGE_BYTES;
   void *block = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (block == MAP_FAILED) return NULL;
+  if (block == MAP_FAILED) return false;
   if (mprotect(block, head, PROT_READ | PROT_WRITE) != 0) {
     munmap(block, reserved);
-    return NULL;
+    return false;
   }
-  struct pages *p = block;
+  p->page = block;
   p->reserved = reserved;
   p->base = (char *)(((uintptr_t)block + head + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1));
   p->bytes = npages * PAGE_BYTES;
-  return p;
+  return true;
+}
+
+/* As many addresses as there is memory; fewer if they are not granted, or none. */
+static void reserve_most(struct pages *p) {
+  if (is_limited()) return;
+  for (size_t n = pages_of_memory(); n >= LEAST_PAGES; n /= 4)
+    if (reserve(p, n)) return;
 }
 
 struct pages *pages_new(void) {
-  struct pages *p = NULL;
-  if (is_limited()) return NULL;
-  for (size_t n = pages_of_memory(); p == NULL && n >= LEAST_PAGES; n /= 4) p = reserve(n);
+  struct pages *p = calloc(1, sizeof *p);
   if (p == NULL) return NULL;
   for (size_t i = 0; i < SIZES; i++) p->room[i] = &p->none;
   return p;
 }
 
 void pages_free(struct pages *p) {
-  if (p != NULL) munmap(p, p->reserved);
+  if (p != NULL && p->reserved > 0) munmap(p->page, p->reserved);
+  free(p);
 }
 
 size_t pages_used(const struct pages *p) { return p->nused * PAGE_BYTES; }
@@ -262,9 +271,19 @@ static bool carve(struct pages *p, struct page *page) {
   return page->free != NULL;
 }
 
-/* The first page of this size has no block on its list: sees to it that one has. */
+/* The addresses are reserved when it no longer is. */
+static bool is_too_early(struct pages *p, size_t bytes) {
+  if (p->asked >= FIRST) return false;
+  p->asked += bytes;
+  if (p->asked >= FIRST) reserve_most(p);
+  return true;
+}
+
+/* The first page of this size has no block on its list: sees to it that one has. NULL: there is no
+** memory, or it is too early for pages. */
 static struct page *refill(struct pages *p, size_t size) {
   struct page *page = p->room[size];
+  if (is_too_early(p, (size + 1) * GRAIN)) return NULL;
   while (page != &p->none && page->free == NULL && !carve(p, page)) {
     page->is_full = true;
     page = p->room[size] = page->next;

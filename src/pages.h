@@ -6,7 +6,7 @@
 ** So a block is had and given back in a few instructions, blocks of a kind are close to each other,
 ** memory is asked of the system a page at a time, and a page none of whose blocks is used any more
 ** serves another size, or goes back to the system. What is larger than PAGES_LARGEST is the C
-** library's business.
+** library's business, and so is what a program asks for that does not ask for much.
 **
 **     reserved addresses:  | page 0: 64 | page 1: 720 | page 2: 64 | page 3: unused | ... never touched
 **
@@ -21,8 +21,8 @@ enum { PAGES_LARGEST = 1024 }; /* bytes of the largest block that comes from a p
 
 struct pages;
 
-/* Reserves the addresses; no memory yet. NULL: the system does not grant them. Pass it to
-** pages_alloc all the same: then all is the C library's. */
+/* No page yet, and no addresses for them. NULL: no memory. Pass it to pages_alloc all the same: then
+** all is the C library's, as where the system does not grant the addresses. */
 struct pages *pages_new(void);
 
 /* Gives all pages back to the system: after lua_close. NULL is allowed. */
