@@ -116,8 +116,14 @@ static inline struct aq_task *aq_task_running(lua_State *L, struct aq_runtime *r
   return rt->current;
 }
 
+/* For what aq_task_check_wait cannot see at a glance. */
+void aq_task_check_closely(lua_State *L, struct aq_task *t);
+
 /* Makes sure that the running task can wait here, with a deadline: raises if not. */
-void aq_task_check_wait(lua_State *L, struct aq_task *t);
+static inline void aq_task_check_wait(lua_State *L, struct aq_task *t) {
+  const struct aq_heap *h = &t->waiter.agenda->deadlines;
+  if (L != t->co || !lua_isyieldable(L) || h->count == h->capacity) aq_task_check_closely(L, t);
+}
 
 /*
 ** Suspends the task, whose waiter has entered something or is ready; the last statement of a C

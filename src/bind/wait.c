@@ -113,7 +113,7 @@ static void let_nested_go(lua_State *L, struct aq_task *t) {
   lua_pop(L, 1);
 }
 
-void aq_task_check_wait(lua_State *L, struct aq_task *t) {
+void aq_task_check_closely(lua_State *L, struct aq_task *t) {
   if (L != t->co || !lua_isyieldable(L)) check_levels(L, t);
   if (L != t->co && lua_gettop(L) > 0) keep_nested(L, t);
   if (aq_agenda_reserve(t->waiter.agenda) != AQ_OK) luaL_error(L, "not enough memory");
