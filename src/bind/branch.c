@@ -13,9 +13,7 @@ void aq_branch_open(lua_State *L) {
 }
 
 struct aq_branch_object *aq_test_branch(lua_State *L, int idx) {
-  struct aq_branch_object *b = lua_touserdata(L, idx);
-  bool is_branch = b != NULL && lua_rawlen(L, idx) >= sizeof *b && b->class == aq_branch_class;
-  return is_branch ? b : NULL;
+  return aq_test_object(L, idx, aq_branch_class, sizeof(struct aq_branch_object));
 }
 
 void aq_branch_push(lua_State *L, const struct aq_branch_kind *kind, void *object, int first,

@@ -16,16 +16,9 @@ void aq_future_init(struct aq_future *f, struct aq_runtime *rt, const void *clas
   aq_list_init(&f->joiners);
 }
 
-/*
-** A userdata of ours carries the address of its class, and is large enough to. That is quicker
-** than comparing metatables, and tells ours from another library's even if debug.setmetatable has
-** been at work.
-*/
 struct aq_future *aq_test_future(lua_State *L, int idx) {
-  if (lua_type(L, idx) != LUA_TUSERDATA || lua_rawlen(L, idx) < sizeof(struct aq_future))
-    return NULL;
-  struct aq_future *f = lua_touserdata(L, idx);
-  return f->class == aq_task_class || f->class == aq_future_class ? f : NULL;
+  struct aq_future *f = aq_test_object(L, idx, aq_task_class, sizeof *f);
+  return f != NULL ? f : aq_test_object(L, idx, aq_future_class, sizeof *f);
 }
 
 void aq_push_extras(lua_State *L, int idx) {

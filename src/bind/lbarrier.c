@@ -20,9 +20,8 @@ struct barrier {
 };
 
 static struct barrier *check_object(lua_State *L) {
-  struct barrier *b = lua_touserdata(L, 1);
-  if (b == NULL || lua_rawlen(L, 1) < sizeof *b || b->class != BARRIER_CLASS)
-    luaL_typeerror(L, 1, "Barrier");
+  struct barrier *b = aq_test_object(L, 1, BARRIER_CLASS, sizeof *b);
+  if (b == NULL) luaL_typeerror(L, 1, "Barrier");
   return b;
 }
 

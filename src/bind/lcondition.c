@@ -23,9 +23,7 @@ struct condition {
 };
 
 static struct condition *test_condition(lua_State *L) {
-  struct condition *c = lua_touserdata(L, 1);
-  bool is_one = c != NULL && lua_rawlen(L, 1) >= sizeof *c && c->class == CONDITION_CLASS;
-  return is_one ? c : NULL;
+  return aq_test_object(L, 1, CONDITION_CLASS, sizeof(struct condition));
 }
 
 static struct aq_condition *check_condition(lua_State *L) {

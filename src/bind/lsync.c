@@ -19,9 +19,8 @@ struct event {
 };
 
 static struct aq_event *check_event(lua_State *L) {
-  struct event *e = lua_touserdata(L, 1);
-  if (e == NULL || lua_rawlen(L, 1) < sizeof *e || e->class != EVENT_CLASS)
-    luaL_typeerror(L, 1, "Event");
+  struct event *e = aq_test_object(L, 1, EVENT_CLASS, sizeof *e);
+  if (e == NULL) luaL_typeerror(L, 1, "Event");
   return &e->event;
 }
 

@@ -29,9 +29,8 @@ struct timeout {
 };
 
 static struct timeout *check_timeout(lua_State *L) {
-  struct timeout *s = lua_touserdata(L, 1);
-  if (s == NULL || lua_rawlen(L, 1) < sizeof *s || s->class != TIMEOUT_CLASS)
-    luaL_typeerror(L, 1, "Timeout");
+  struct timeout *s = aq_test_object(L, 1, TIMEOUT_CLASS, sizeof *s);
+  if (s == NULL) luaL_typeerror(L, 1, "Timeout");
   return s;
 }
 

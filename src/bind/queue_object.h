@@ -29,8 +29,7 @@ struct aq_queue_object {
 
 /* The queue at `idx`, or NULL. */
 static inline struct aq_queue_object *aq_test_queue(lua_State *L, int idx) {
-  struct aq_queue_object *qo = lua_touserdata(L, idx);
-  return qo != NULL && lua_rawlen(L, idx) >= sizeof *qo && qo->class == aq_queue_class ? qo : NULL;
+  return aq_test_object(L, idx, aq_queue_class, sizeof(struct aq_queue_object));
 }
 
 /* The queue at 1; raises on anything else. */

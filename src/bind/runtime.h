@@ -108,6 +108,15 @@ void aq_runtime_push(lua_State *L, struct aq_runtime *rt);
 /* Pushes one of its user values, from anywhere. [-0, +1, -] */
 void aq_runtime_push_uv(lua_State *L, struct aq_runtime *rt, int uv);
 
+/*
+** The userdata at `idx` if it is one of `size` bytes or more that begins with the address of `class`;
+** else NULL. Quicker than comparing metatables, and sure also if debug.setmetatable was at work.
+*/
+static inline void *aq_test_object(lua_State *L, int idx, const void *class, size_t size) {
+  const void **object = lua_touserdata(L, idx);
+  return object != NULL && lua_rawlen(L, idx) >= size && *object == class ? object : NULL;
+}
+
 /* Adds functions to the table on top, each with the runtime as upvalue 1. The runtime's userdata
 ** is below the table. [-0, +0, m] */
 struct luaL_Reg;

@@ -9,6 +9,7 @@
 #include <lua.h>
 
 #include "core/sync.h"
+#include "runtime.h"
 
 extern const char aq_semaphore_class[]; /* its address is the class of all three */
 
@@ -23,9 +24,7 @@ struct aq_semaphore_object {
 
 /* The Lock or Semaphore at `idx`, or NULL. */
 static inline struct aq_semaphore_object *aq_test_semaphore(lua_State *L, int idx) {
-  struct aq_semaphore_object *s = lua_touserdata(L, idx);
-  bool is_one = s != NULL && lua_rawlen(L, idx) >= sizeof *s && s->class == aq_semaphore_class;
-  return is_one ? s : NULL;
+  return aq_test_object(L, idx, aq_semaphore_class, sizeof(struct aq_semaphore_object));
 }
 
 /* The call acquire([timeout]): the object at 1 has the semaphore, or keeps it. */
