@@ -55,10 +55,10 @@ INST_LIBDIR ?= $(PREFIX)/lib/lua/5.4
 # --- sources ------------------------------------------------------------------------------------
 
 core_src := $(wildcard src/core/*.c)
-bind_src := $(wildcard src/bind/*.c)
-exe_src  := $(wildcard src/*.c)
+bind_src := $(wildcard src/bind/*.c src/bind/*/*.c)
+exe_src  := $(wildcard src/app/*.c)
 test_src := $(wildcard spec/core/*_test.c)
-host_test_src := $(wildcard spec/host/*_test.c)
+app_test_src := $(wildcard spec/app/*_test.c)
 lua_src  := $(wildcard lua/aqlua/*.lua lua/aqlua/*/*.lua)
 
 # The one place where the version is written is src/aqlua.h.
@@ -81,7 +81,7 @@ obj      = $(patsubst %.c,$(B)/%.o,$(1))
 core_obj := $(call obj,$(core_src))
 lib_obj  := $(core_obj) $(call obj,$(bind_src)) $(B)/lua_sources.o
 exe_obj  := $(call obj,$(exe_src)) $(B)/usage.o
-tests    := $(patsubst %.c,$(B)/%,$(test_src) $(host_test_src))
+tests    := $(patsubst %.c,$(B)/%,$(test_src) $(app_test_src))
 
 ifeq ($(shell uname -s),Darwin)
 SHARED = libaqlua.$(SOMAJOR).dylib
@@ -158,7 +158,7 @@ $(B)/spec/core/%_test: $(B)/spec/core/%_test.o $(B)/core.a
 	$(call say,LINK)$(link) -o $@ $< $(B)/core.a $(UV_LIBS) $(system_libs)
 
 # A test of one of the executable's files links that alone.
-$(B)/spec/host/%_test: $(B)/spec/host/%_test.o $(B)/src/%.o
+$(B)/spec/app/%_test: $(B)/spec/app/%_test.o $(B)/src/app/%.o
 	$(call say,LINK)$(link) -o $@ $^
 
 # The kernel is compiled without Lua's headers in reach.
@@ -189,7 +189,7 @@ $(B)/flags: FORCE
 	@printf '%s\n' '$(subst ','\'',$(flags_now))' > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
--include $(patsubst %.o,%.d,$(lib_obj) $(exe_obj) $(call obj,$(test_src) $(host_test_src)))
+-include $(patsubst %.o,%.d,$(lib_obj) $(exe_obj) $(call obj,$(test_src) $(app_test_src)))
 
 # --- targets for people -------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ bench-guard:
 	@./aqlua bench/guard $(if $(RECORD),--record)
 
 format:
-	$(CLANG_FORMAT) -i $(wildcard src/*.[ch] src/*/*.[ch] spec/core/*.[ch] spec/host/*.[ch] bench/*.c bench/*/*.c)
+	$(CLANG_FORMAT) -i $(wildcard src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/core/*.[ch] spec/app/*.[ch] bench/*.c bench/*/*.c)
 
 clean:
 	rm -rf build aqlua

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "aqlua.h"
-#include "error.h"
-#include "inspect.h"
-#include "leaves.h"
-#include "lua_sources.h"
-#include "task.h"
+#include "bind/base/error.h"
+#include "bind/report/inspect.h"
+#include "bind/class/leaves.h"
+#include "bind/base/lua_sources.h"
+#include "bind/task/task.h"
 
 int aq_version(void) { return AQ_VERSION_NUM; }
 

@@ -1,0 +1,179 @@
+/*
+** error.c - the error values.
+*/
+#include "error.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "bind/task/traceback.h"
+
+struct error {
+  enum aq_error_kind kind;
+};
+
+#define ERROR_TYPE "aq.Error"
+
+enum { UV_MESSAGE = 1, UV_STORED = 2, UV_COUNT = 2 };
+
+static const struct {
+  const char *name;
+  const char *message;
+} KINDS[AQ_E_COUNT] = {
+  [AQ_E_CANCELLED] = {"CancelledError", "the task was cancelled"},
+  [AQ_E_TIMEOUT] = {"TimeoutError", "the time is up"},
+  [AQ_E_QUEUE_EMPTY] = {"QueueEmpty", "no item is free in the queue"},
+  [AQ_E_QUEUE_FULL] = {"QueueFull", "no slot is free in the queue"},
+  [AQ_E_QUEUE_SHUTDOWN] = {"QueueShutDown", "the queue has been shut down"},
+  [AQ_E_INVALID_STATE] = {"InvalidStateError", "the result is not there yet, or already"},
+  [AQ_E_BROKEN_BARRIER] = {"BrokenBarrierError", "the barrier was broken"},
+  [AQ_E_DEADLOCK] = {"DeadlockError", "nothing can ever wake the waiting tasks"},
+};
+
+/* A new error value without a message of its own. [-0, +1, m] */
+static void push_new(lua_State *L, enum aq_error_kind kind) {
+  struct error *e = lua_newuserdatauv(L, sizeof *e, UV_COUNT);
+  e->kind = kind;
+  luaL_setmetatable(L, ERROR_TYPE);
+}
+
+void aq_error_push(lua_State *L, enum aq_error_kind kind) {
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_ERRORS);
+  lua_rawgeti(L, -1, (lua_Integer)kind + 1);
+  lua_remove(L, -2);
+}
+
+void aq_error_push_with(lua_State *L, enum aq_error_kind kind) {
+  push_new(L, kind);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, UV_MESSAGE);
+}
+
+bool aq_error_is(lua_State *L, int idx, enum aq_error_kind kind) {
+  const struct error *e = luaL_testudata(L, idx, ERROR_TYPE);
+  return e != NULL && e->kind == kind;
+}
+
+static enum aq_error_kind kind_of(enum aq_status status) {
+  switch (status) {
+    case AQ_CANCELLED: return AQ_E_CANCELLED;
+    case AQ_TIMEDOUT: return AQ_E_TIMEOUT;
+    case AQ_EMPTY: return AQ_E_QUEUE_EMPTY;
+    case AQ_FULL: return AQ_E_QUEUE_FULL;
+    case AQ_SHUTDOWN: return AQ_E_QUEUE_SHUTDOWN;
+    case AQ_DEADLOCK: return AQ_E_DEADLOCK;
+    default: return AQ_E_COUNT;
+  }
+}
+
+void aq_error_push_status(lua_State *L, enum aq_status status) {
+  enum aq_error_kind kind = kind_of(status);
+  if (kind == AQ_E_COUNT)
+    lua_pushstring(L, aq_status_text(status));
+  else
+    aq_error_push(L, kind);
+}
+
+int aq_error_raise(lua_State *L, enum aq_status status) {
+  enum aq_error_kind kind = kind_of(status);
+  if (kind == AQ_E_COUNT) return luaL_error(L, "%s", aq_status_text(status));
+  aq_error_push(L, kind);
+  return lua_error(L);
+}
+
+int aq_error_invalid_state(lua_State *L, const char *message) {
+  lua_pushstring(L, message);
+  aq_error_push_with(L, AQ_E_INVALID_STATE);
+  return lua_error(L);
+}
+
+/* Pushes "chunk:line: " of who called into the library, or "". */
+static void push_where(lua_State *L) {
+  bool is_known = aq_push_line(L, L, 1);
+  lua_pushfstring(L, is_known ? "%s: " : "", lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+int aq_error_misuse(lua_State *L, const char *format, ...) {
+  va_list args;
+  push_where(L);
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+static const struct error *check_error(lua_State *L, int idx) {
+  return luaL_checkudata(L, idx, ERROR_TYPE);
+}
+
+/* Pushes the message: the value's own or the fixed sentence of its kind. */
+static void push_message(lua_State *L, int idx, const struct error *e) {
+  if (lua_getiuservalue(L, idx, UV_MESSAGE) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_pushstring(L, KINDS[e->kind].message);
+}
+
+static int error_tostring(lua_State *L) {
+  const struct error *e = check_error(L, 1);
+  push_message(L, 1, e);
+  lua_pushfstring(L, "%s: %s", KINDS[e->kind].name, luaL_tolstring(L, -1, NULL));
+  return 1;
+}
+
+static int error_eq(lua_State *L) {
+  const struct error *a = luaL_testudata(L, 1, ERROR_TYPE);
+  const struct error *b = luaL_testudata(L, 2, ERROR_TYPE);
+  lua_pushboolean(L, a != NULL && b != NULL && a->kind == b->kind);
+  return 1;
+}
+
+static int error_index(lua_State *L) {
+  const struct error *e = check_error(L, 1);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(key, "name") == 0)
+    lua_pushstring(L, KINDS[e->kind].name);
+  else if (strcmp(key, "message") == 0)
+    push_message(L, 1, e);
+  else if (strcmp(key, "stored") == 0)
+    lua_getiuservalue(L, 1, UV_STORED);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* internal.with_stored(err, n): the error value again, with a field `stored` */
+static int with_stored(lua_State *L) {
+  const struct error *e = check_error(L, 1);
+  push_new(L, e->kind);
+  lua_getiuservalue(L, 1, UV_MESSAGE);
+  lua_setiuservalue(L, -2, UV_MESSAGE);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, UV_STORED);
+  return 1;
+}
+
+void aq_error_open(lua_State *L, struct aq_runtime *rt) {
+  static const luaL_Reg META[] = {
+    {"__tostring", error_tostring}, {"__eq", error_eq}, {"__index", error_index}, {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {{"with_stored", with_stored}, {NULL, NULL}};
+  int module = lua_gettop(L);
+  lua_getiuservalue(L, module - 1, AQ_UV_INTERNAL);
+  luaL_setfuncs(L, INTERNAL, 0);
+  lua_pop(L, 1);
+  if (luaL_newmetatable(L, ERROR_TYPE)) luaL_setfuncs(L, META, 0);
+  lua_pop(L, 1);
+  lua_createtable(L, AQ_E_COUNT, 0);
+  for (int kind = 0; kind < AQ_E_COUNT; kind++) {
+    push_new(L, (enum aq_error_kind)kind);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, module, KINDS[kind].name);
+    lua_rawseti(L, -2, kind + 1);
+  }
+  aq_runtime_push(L, rt);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, AQ_UV_ERRORS);
+  lua_settop(L, module);
+}

@@ -1,0 +1,400 @@
+/*
+** lqueue.c - the Lua classes Queue, LifoQueue and PriorityQueue, over the kernel's queue.
+*/
+#include <string.h>
+
+#include "bind/base/error.h"
+#include "bind/report/inspect.h"
+#include "leaves.h"
+#include "bind/object/queue_object.h"
+#include "bind/task/task.h"
+
+/* ---- put ------------------------------------------------------------------------------------- */
+
+static int put_finish(lua_State *L, struct aq_task *t, bool cancelled) {
+  enum aq_status status = aq_queue_finish_put(L, t->waiter.thing, &t->waiter, cancelled);
+  return status == AQ_OK ? 0 : aq_task_raise(L, t, status);
+}
+
+/* The slot goes on; the item stays on the shelf until the queue is collected. */
+static void put_give_up(lua_State *L, struct aq_task *t) {
+  struct aq_queue_object *qo = t->waiter.thing;
+  (void)L;
+  aq_queue_put_end(&qo->queue, &t->waiter, true, (struct aq_item){0, LUA_TNIL});
+}
+
+static const struct aq_wait PUT = {"put", put_finish, put_give_up};
+
+static int queue_put(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  struct aq_task *t = aq_task_running(L, qo->rt);
+  int top = lua_gettop(L);
+  uint64_t timeout_ns = top > 2 ? aq_check_given_timeout(L, 3) : AQ_NEVER;
+  struct aq_item item;
+  if (timeout_ns > 0 && aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
+  aq_queue_prepare_put(L, qo, top, &item);
+  enum aq_status status = aq_queue_try_put(L, qo, &item);
+  if (status == AQ_OK) return 0;
+  if (status != AQ_FULL) return aq_error_raise(L, status);
+  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  aq_task_check_wait(L, t);
+  t->waiter.thing = qo;
+  aq_queue_enter_put(L, qo, &item, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
+  return aq_task_wait(L, t, &PUT);
+}
+
+static int queue_put_nowait(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  struct aq_item item;
+  aq_queue_prepare_put(L, qo, lua_gettop(L), &item);
+  enum aq_status status = aq_queue_try_put(L, qo, &item);
+  return status == AQ_OK ? 0 : aq_error_raise(L, status);
+}
+
+/* ---- get ------------------------------------------------------------------------------------- */
+
+static int get_finish(lua_State *L, struct aq_task *t, bool cancelled) {
+  struct aq_queue_object *qo = t->waiter.thing;
+  struct aq_item item;
+  enum aq_status status = aq_queue_get_end(&qo->queue, &t->waiter, cancelled, &item);
+  return status == AQ_OK ? aq_queue_push_item(L, qo, item) : aq_task_raise(L, t, status);
+}
+
+static void get_give_up(lua_State *L, struct aq_task *t) {
+  struct aq_queue_object *qo = t->waiter.thing;
+  struct aq_item item;
+  (void)L;
+  aq_queue_get_end(&qo->queue, &t->waiter, true, &item);
+}
+
+static const struct aq_wait GET = {"get", get_finish, get_give_up};
+
+static int queue_get(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  struct aq_item item;
+  struct aq_task *t = aq_task_running(L, qo->rt);
+  uint64_t timeout_ns = aq_check_timeout(L, 2);
+  if (timeout_ns > 0 && aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
+  enum aq_status status = aq_queue_get_now(&qo->queue, &item);
+  if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
+  if (status != AQ_EMPTY) return aq_error_raise(L, status);
+  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  aq_task_check_wait(L, t);
+  t->waiter.thing = qo;
+  aq_queue_get_wait(&qo->queue, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
+  return aq_task_wait(L, t, &GET);
+}
+
+static int queue_get_nowait(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  struct aq_item item;
+  enum aq_status status = aq_queue_get_now(&qo->queue, &item);
+  return status == AQ_OK ? aq_queue_push_item(L, qo, item) : aq_error_raise(L, status);
+}
+
+/* ---- iteration ------------------------------------------------------------------------------- */
+
+/* A nil item would end the loop as if the queue were empty: it is left where it is. */
+static bool is_nil_next(const struct aq_queue_object *qo) {
+  return !aq_queue_is_empty(&qo->queue) && aq_items_is_nil(aq_order_peek(&qo->queue.order));
+}
+
+static int refuse_nil(lua_State *L) {
+  return aq_error_misuse(L, "items: a nil item cannot be iterated, use get");
+}
+
+static int next_finish(lua_State *L, struct aq_task *t, bool cancelled) {
+  struct aq_queue_object *qo = t->waiter.thing;
+  struct aq_item item;
+  bool has_ticket = t->waiter.status == AQ_OK && !cancelled && qo->queue.order.count > 0;
+  bool is_nil = has_ticket && aq_items_is_nil(aq_order_peek(&qo->queue.order));
+  enum aq_status status = aq_queue_get_end(&qo->queue, &t->waiter, cancelled || is_nil, &item);
+  if (is_nil) return refuse_nil(L);
+  if (status == AQ_SHUTDOWN) return 0;
+  return status == AQ_OK ? aq_queue_push_item(L, qo, item) : aq_task_raise(L, t, status);
+}
+
+static const struct aq_wait NEXT = {"items", next_finish, get_give_up};
+
+/* The iterator of a generic for: the queue at 1, the item before at 2. */
+static int items_next(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  struct aq_item item;
+  struct aq_task *t = aq_task_running(L, qo->rt);
+  if (is_nil_next(qo)) return refuse_nil(L);
+  if (aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
+  enum aq_status status = aq_queue_get_now(&qo->queue, &item);
+  if (status == AQ_SHUTDOWN) return 0;
+  if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
+  aq_task_check_wait(L, t);
+  t->waiter.thing = qo;
+  aq_queue_get_wait(&qo->queue, &t->waiter, AQ_NEVER);
+  return aq_task_wait(L, t, &NEXT);
+}
+
+static int queue_items(lua_State *L) {
+  aq_check_queue(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, items_next, 1);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* ---- done, join, shutdown -------------------------------------------------------------------- */
+
+static int queue_task_done(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  if (aq_queue_done(&qo->queue) == AQ_OK) return 0;
+  return luaL_error(L, "task_done called too many times");
+}
+
+static int join_finish(lua_State *L, struct aq_task *t, bool cancelled) {
+  enum aq_status status = cancelled ? AQ_CANCELLED : t->waiter.status;
+  return status == AQ_OK ? 0 : aq_task_raise(L, t, status);
+}
+
+static const struct aq_wait JOIN = {"join", join_finish, NULL};
+
+static int queue_join(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  struct aq_task *t = aq_task_running(L, qo->rt);
+  uint64_t timeout_ns = aq_check_timeout(L, 2);
+  if (timeout_ns > 0 && aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
+  if (qo->queue.unfinished == 0) return 0;
+  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  aq_task_check_wait(L, t);
+  aq_queue_join_wait(&qo->queue, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
+  return aq_task_wait(L, t, &JOIN);
+}
+
+/* Moves all stored items to a new list, made before the first is touched. */
+static void push_discarded(lua_State *L, struct aq_queue_object *qo) {
+  size_t count;
+  struct aq_item item;
+  lua_Integer n = 0;
+  int top = lua_gettop(L);
+  do {
+    lua_settop(L, top);
+    count = aq_queue_size(&qo->queue);
+    lua_createtable(L, (int)count, 1);
+  } while (count != aq_queue_size(&qo->queue));
+  lua_pushinteger(L, (lua_Integer)count);
+  lua_setfield(L, -2, "n");
+  while ((size_t)n < count && aq_queue_discard(&qo->queue, &item)) {
+    aq_queue_push_item(L, qo, item);
+    lua_rawseti(L, -2, ++n);
+  }
+}
+
+static int queue_shutdown(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  if (!lua_toboolean(L, 2)) {
+    aq_queue_shutdown(&qo->queue);
+    return 0;
+  }
+  push_discarded(L, qo);
+  aq_queue_shutdown_now(&qo->queue);
+  return 1;
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+static int queue_qsize(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)aq_queue_size(&aq_check_queue(L)->queue));
+  return 1;
+}
+
+static int queue_empty(lua_State *L) {
+  lua_pushboolean(L, aq_queue_is_empty(&aq_check_queue(L)->queue));
+  return 1;
+}
+
+static int queue_full(lua_State *L) {
+  lua_pushboolean(L, aq_queue_is_full(&aq_check_queue(L)->queue));
+  return 1;
+}
+
+static int queue_maxsize(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)aq_check_queue(L)->queue.maxsize);
+  return 1;
+}
+
+static int queue_is_shutdown(lua_State *L) {
+  lua_pushboolean(L, aq_check_queue(L)->queue.is_shutdown);
+  return 1;
+}
+
+static int queue_name(lua_State *L) {
+  aq_check_queue(L);
+  lua_getiuservalue(L, 1, AQ_UV_QUEUE_NAME);
+  return 1;
+}
+
+static int queue_peek(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  if (aq_queue_is_empty(&qo->queue))
+    return aq_error_raise(L, qo->queue.is_shutdown ? AQ_SHUTDOWN : AQ_EMPTY);
+  return aq_items_peek(L, aq_order_peek(&qo->queue.order));
+}
+
+static void set_count(lua_State *L, const char *name, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+static int queue_stats(lua_State *L) {
+  const struct aq_queue *q = &aq_check_queue(L)->queue;
+  uint64_t stored = q->order.count;
+  lua_createtable(L, 0, 10);
+  set_count(L, "size", stored);
+  set_count(L, "maxsize", q->maxsize);
+  set_count(L, "peak", q->peak);
+  set_count(L, "getters", aq_room_count(&q->getters) + q->claimed);
+  set_count(L, "putters", aq_room_count(&q->putters) + q->promised);
+  set_count(L, "unfinished", q->unfinished);
+  set_count(L, "put", q->total_put);
+  set_count(L, "got", q->total_put - stored - q->total_dropped);
+  set_count(L, "done", q->total_done);
+  set_count(L, "dropped", q->total_dropped);
+  return 1;
+}
+
+static const char *class_name(const struct aq_queue_object *qo) {
+  static const char *const NAMES[] = {"Queue", "LifoQueue", "PriorityQueue"};
+  return NAMES[qo->queue.order.kind];
+}
+
+/* E.g. "Queue 'jobs' (size 2 of 10, 0 getting, 0 putting, 2 unfinished)". */
+static int queue_tostring(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  const struct aq_queue *q = &qo->queue;
+  lua_settop(L, 1);
+  if (lua_getiuservalue(L, 1, AQ_UV_QUEUE_NAME) != LUA_TNIL)
+    lua_pushfstring(L, "%s '%s'", class_name(qo), lua_tostring(L, 2));
+  else
+    lua_pushfstring(L, "%s %p", class_name(qo), (void *)qo);
+  lua_pushfstring(L, q->maxsize > 0 ? "%I of %I" : "%I", (LUAI_UACINT)q->order.count,
+                  (LUAI_UACINT)q->maxsize);
+  lua_pushfstring(L, "%s (size %s, %I getting, %I putting, %I unfinished%s)", lua_tostring(L, 3),
+                  lua_tostring(L, 4), (LUAI_UACINT)aq_room_count(&q->getters),
+                  (LUAI_UACINT)aq_room_count(&q->putters), (LUAI_UACINT)q->unfinished,
+                  q->is_shutdown ? ", shut down" : "");
+  return 1;
+}
+
+static int queue_gc(lua_State *L) {
+  struct aq_queue_object *qo = aq_check_queue(L);
+  qo->class = NULL;
+  aq_queue_free(&qo->queue);
+  aq_shelf_free(L, &qo->items.shelf);
+  return 0;
+}
+
+/* ---- making ---------------------------------------------------------------------------------- */
+
+/* The integer at `idx` as a bound; 0 for nil and for what is not positive. `what` names it. */
+static size_t check_maxsize(lua_State *L, int idx, const char *what) {
+  int is_integer;
+  lua_Integer n = lua_tointegerx(L, idx, &is_integer);
+  if (lua_isnoneornil(L, idx)) return 0;
+  if (lua_type(L, idx) != LUA_TNUMBER || !is_integer)
+    luaL_argerror(L, 1,
+                  lua_pushfstring(L, "%s: integer expected, got %s", what,
+                                  lua_type(L, idx) == LUA_TNUMBER ? "a number without integer value"
+                                                                  : luaL_typename(L, idx)));
+  return n > 0 ? (size_t)n : 0;
+}
+
+/* Reads the options table at 1: its name stays on the stack. Unknown keys are refused. */
+static size_t check_options(lua_State *L) {
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    if (strcmp(key, "maxsize") != 0 && strcmp(key, "name") != 0)
+      luaL_argerror(L, 1, lua_pushfstring(L, "unknown option '%s'", key));
+    lua_pop(L, 1);
+  }
+  lua_getfield(L, 1, "maxsize");
+  size_t maxsize = check_maxsize(L, -1, "maxsize");
+  int type = lua_getfield(L, 1, "name");
+  if (type != LUA_TNIL && type != LUA_TSTRING)
+    luaL_argerror(L, 1, lua_pushfstring(L, "name: string expected, got %s", luaL_typename(L, -1)));
+  return maxsize;
+}
+
+/* aq.Queue([maxsize | options]) and its kin. Upvalues: the runtime, the metatable. */
+static int new_queue(lua_State *L, enum aq_order_kind kind) {
+  size_t maxsize;
+  lua_settop(L, 1);
+  if (lua_istable(L, 1)) {
+    maxsize = check_options(L);
+  } else {
+    maxsize = check_maxsize(L, 1, "maxsize");
+    lua_pushnil(L);
+  }
+  void *ud;
+  lua_Alloc alloc = lua_getallocf(L, &ud);
+  struct aq_queue_object *qo = lua_newuserdatauv(L, sizeof *qo, AQ_UV_QUEUE_COUNT);
+  qo->class = aq_queue_class;
+  qo->rt = aq_runtime(L);
+  aq_queue_init(&qo->queue, maxsize, kind, (struct aq_alloc){alloc, ud});
+  qo->items = (struct aq_items){.has_keys = kind == AQ_PRIORITY};
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, AQ_UV_QUEUE_NAME);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_setmetatable(L, -2);
+  aq_note_queue(L);
+  return 1;
+}
+
+static int queue_new(lua_State *L) { return new_queue(L, AQ_FIFO); }
+
+static int lifo_new(lua_State *L) { return new_queue(L, AQ_LIFO); }
+
+static int priority_new(lua_State *L) { return new_queue(L, AQ_PRIORITY); }
+
+static const luaL_Reg METHODS[] = {{"put", queue_put},
+                                   {"get", queue_get},
+                                   {"put_nowait", queue_put_nowait},
+                                   {"get_nowait", queue_get_nowait},
+                                   {"qsize", queue_qsize},
+                                   {"empty", queue_empty},
+                                   {"full", queue_full},
+                                   {"maxsize", queue_maxsize},
+                                   {"name", queue_name},
+                                   {"task_done", queue_task_done},
+                                   {"join", queue_join},
+                                   {"shutdown", queue_shutdown},
+                                   {"is_shutdown", queue_is_shutdown},
+                                   {"items", queue_items},
+                                   {"peek", queue_peek},
+                                   {"stats", queue_stats},
+                                   {NULL, NULL}};
+
+static const luaL_Reg META[] = {
+  {"__len", queue_qsize}, {"__tostring", queue_tostring}, {"__gc", queue_gc}, {NULL, NULL}};
+
+/* internal: whether the value is a queue */
+static int is_queue(lua_State *L) {
+  lua_pushboolean(L, aq_test_queue(L, 1) != NULL);
+  return 1;
+}
+
+/* aq.set_budget(n): 0 or nil for none */
+static int set_budget(lua_State *L) {
+  lua_Integer n = luaL_optinteger(L, 1, 0);
+  luaL_argcheck(L, n >= 0 && n <= INT32_MAX, 1, "number of operations expected");
+  aq_runtime(L)->budget = (uint32_t)n;
+  return 0;
+}
+
+void aq_open_queue(lua_State *L) {
+  static const luaL_Reg INTERNAL[] = {{"is_queue", is_queue}, {NULL, NULL}};
+  static const luaL_Reg FUNCTIONS[] = {{"set_budget", set_budget}, {NULL, NULL}};
+  aq_setfuncs(L, FUNCTIONS);
+  aq_set_internal(L, INTERNAL);
+  static const luaL_Reg CLASSES[] = {
+    {"Queue", queue_new}, {"LifoQueue", lifo_new}, {"PriorityQueue", priority_new}, {NULL, NULL}};
+  for (const luaL_Reg *class = CLASSES; class->name != NULL; class ++)
+    aq_set_class(L, class, METHODS, META);
+}

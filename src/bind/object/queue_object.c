@@ -1,0 +1,86 @@
+/*
+** queue_object.c - putting a Lua value: the part that has something to prepare and to forget.
+*/
+#include "queue_object.h"
+
+#include "bind/base/error.h"
+
+const char aq_queue_class[] = "Queue";
+
+void aq_queue_prepare_put(lua_State *L, struct aq_queue_object *qo, int top, struct aq_item *item) {
+  if (top < 2) luaL_argerror(L, 2, "value expected (nil is one)");
+  if (top > 2) lua_settop(L, 2);
+  if (qo->items.has_keys) aq_items_push_key(L);
+  aq_items_prepare(L, &qo->items, item);
+}
+
+/* In a priority queue, finds where the item goes; runs __lt. */
+static void find_place(lua_State *L, struct aq_queue_object *qo) {
+  const char *problem = aq_items_find_place(L, &qo->items, &qo->queue.order);
+  if (problem != NULL) aq_error_misuse(L, "put: %s", problem);
+}
+
+enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item) {
+  struct aq_queue *q = &qo->queue;
+  if (q->is_shutdown) return AQ_SHUTDOWN;
+  if (aq_queue_is_full(q)) return AQ_FULL;
+  if (qo->items.has_keys) {
+    find_place(L, qo);
+    if (q->is_shutdown) return AQ_SHUTDOWN; /* by a comparison, and the next */
+    if (aq_queue_is_full(q)) return AQ_FULL;
+  }
+  if (aq_queue_reserve(q) != AQ_OK) return AQ_NOMEM;
+  aq_items_shelve(L, &qo->items, item);
+  return aq_queue_put_now(q, *item);
+}
+
+void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item,
+                        struct aq_waiter *w, uint64_t deadline_ns) {
+  aq_items_shelve(L, &qo->items, item);
+  if (aq_items_is_shelved(*item)) lua_pushinteger(L, (lua_Integer)item->bits);
+  aq_queue_put_wait(&qo->queue, w, deadline_ns);
+}
+
+/* What was packed before the wait: its bits are on top if it was shelved. */
+static struct aq_item packed_item(lua_State *L, struct aq_queue_object *qo) {
+  bool is_shelved = lua_gettop(L) > (qo->items.has_keys ? 3 : 2);
+  uint64_t bits = is_shelved ? (uint64_t)lua_tointeger(L, -1) : 0;
+  return aq_items_restore(L, &qo->items, is_shelved, bits);
+}
+
+static void forget(lua_State *L, struct aq_queue_object *qo, struct aq_item item) {
+  if (!aq_items_is_shelved(item)) return;
+  aq_queue_push_item(L, qo, item);
+  lua_pop(L, 1);
+}
+
+void aq_queue_forget_put(lua_State *L, struct aq_queue_object *qo) {
+  forget(L, qo, packed_item(L, qo));
+}
+
+/* Stack: the queue, the value, the key. Returns what is wrong, or nothing. */
+static int find_place_protected(lua_State *L) {
+  struct aq_queue_object *qo = lua_touserdata(L, 1);
+  find_place(L, qo);
+  if (aq_queue_reserve(&qo->queue) != AQ_OK) return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+/* A woken put of a priority queue has its place still to be found. If that fails, the error is left
+** on top. */
+static bool place_fails(lua_State *L) {
+  lua_pushcfunction(L, find_place_protected);
+  for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
+  return lua_pcall(L, 3, 0, 0) != LUA_OK;
+}
+
+enum aq_status aq_queue_finish_put(lua_State *L, struct aq_queue_object *qo, struct aq_waiter *w,
+                                   bool cancelled) {
+  struct aq_item item = packed_item(L, qo);
+  bool has_slot = w->status == AQ_OK && !cancelled && !qo->queue.is_shutdown;
+  bool has_failed = has_slot && qo->items.has_keys && place_fails(L);
+  enum aq_status status = aq_queue_put_end(&qo->queue, w, cancelled || has_failed, item);
+  if (status != AQ_OK) forget(L, qo, item);
+  if (has_failed) lua_error(L);
+  return status;
+}

@@ -1,0 +1,70 @@
+/*
+** queue_object.h - the userdata behind Queue, LifoQueue and PriorityQueue, for the leaves that work
+** on it.
+**
+** A put that has to wait keeps its item on the stack of the suspended call: the queue at 1, the
+** value at 2, in a priority queue its key at 3, and on top the bits of the packed item if it was
+** shelved.
+*/
+#ifndef AQ_QUEUE_OBJECT_H
+#define AQ_QUEUE_OBJECT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "core/queue.h"
+#include "bind/base/items.h"
+#include "bind/base/runtime.h"
+
+extern const char aq_queue_class[]; /* its address is the class */
+
+enum { AQ_UV_QUEUE_NAME = 2, AQ_UV_QUEUE_COUNT = 2 }; /* user values; the first is AQ_UV_SHELF */
+
+struct aq_queue_object {
+  const void *class; /* aq_queue_class, until collected */
+  struct aq_runtime *rt;
+  struct aq_queue queue;
+  struct aq_items items;
+};
+
+/* The queue at `idx`, or NULL. */
+static inline struct aq_queue_object *aq_test_queue(lua_State *L, int idx) {
+  return aq_test_object(L, idx, aq_queue_class, sizeof(struct aq_queue_object));
+}
+
+/* The queue at 1; raises on anything else. */
+static inline struct aq_queue_object *aq_check_queue(lua_State *L) {
+  struct aq_queue_object *qo = aq_test_queue(L, 1);
+  if (qo == NULL) luaL_typeerror(L, 1, "Queue");
+  return qo;
+}
+
+/* Pushes an item that has left the queue at 1; returns 1. */
+static inline int aq_queue_push_item(lua_State *L, struct aq_queue_object *qo,
+                                     struct aq_item item) {
+  return aq_items_push(L, &qo->items, item);
+}
+
+/*
+** Makes the put of the value at 2 ready: cuts the stack, of `top` values, to it, pushes the key in a
+** priority queue, makes room. Raises with nothing changed. [-n, +0|1, v]
+*/
+void aq_queue_prepare_put(lua_State *L, struct aq_queue_object *qo, int top, struct aq_item *item);
+
+/* Puts the prepared item if a slot is free. In a priority queue __lt runs, and may raise. [e] */
+enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item);
+
+/* After try_put said AQ_FULL: shelves the item if need be and pushes its bits then; lets `w` wait
+** for a slot. [-0, +0|1, -] */
+void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item,
+                        struct aq_waiter *w, uint64_t deadline_ns);
+
+/* For the woken waiter: stores the item, or forgets it. An error of __lt is raised, after the slot
+** has been handed on. [e] */
+enum aq_status aq_queue_finish_put(lua_State *L, struct aq_queue_object *qo, struct aq_waiter *w,
+                                   bool cancelled);
+
+/* For a waiter that left before it was woken: forgets the item. */
+void aq_queue_forget_put(lua_State *L, struct aq_queue_object *qo);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+** semaphore_object.c - acquiring a permit, or a lock.
+*/
+#include "semaphore_object.h"
+
+#include "bind/base/error.h"
+#include "bind/task/task.h"
+
+const char aq_semaphore_class[] = "Semaphore";
+
+static int acquire_finish(lua_State *L, struct aq_task *t, bool cancelled) {
+  enum aq_status status = aq_semaphore_acquire_end(t->waiter.thing, &t->waiter, cancelled);
+  return status == AQ_OK ? aq_push_success(L) : aq_task_raise(L, t, status);
+}
+
+static void acquire_give_up(lua_State *L, struct aq_task *t) {
+  (void)L;
+  aq_semaphore_acquire_end(t->waiter.thing, &t->waiter, true);
+}
+
+static const struct aq_wait ACQUIRE = {"acquire", acquire_finish, acquire_give_up};
+
+int aq_acquire(lua_State *L, struct aq_semaphore *s) {
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
+  uint64_t timeout_ns = aq_check_timeout(L, 2);
+  if (timeout_ns > 0 && aq_task_is_spent(t->future.rt, t)) return aq_task_pause(L, t);
+  if (aq_semaphore_acquire_now(s)) return aq_push_success(L);
+  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  aq_task_check_wait(L, t);
+  aq_semaphore_acquire_wait(s, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  return aq_task_wait(L, t, &ACQUIRE);
+}
+
+int aq_release_lock(lua_State *L, struct aq_semaphore *lock) {
+  if (!aq_lock_is_held(lock)) return luaL_error(L, "release: the lock is not held");
+  aq_semaphore_release(lock);
+  return 0;
+}

@@ -1,0 +1,160 @@
+/*
+** unhandled.c - watching failed tasks, and reporting.
+*/
+#include "unhandled.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "bind/base/error.h"
+#include "bind/run/interrupt.h"
+#include "task.h"
+#include "traceback.h"
+
+/* The sentinel {task} of a failed task is collected with the task: report it, if need be. */
+static int sentinel_gc(lua_State *L) {
+  lua_rawgeti(L, 1, 1);
+  struct aq_future *f = aq_test_future(L, -1);
+  if (f == NULL || f->is_retrieved) return 0;
+  aq_runtime_push_uv(L, f->rt, AQ_UV_REPORTS);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, f->rt->nreports + 1);
+  f->rt->nreports++;
+  return 0;
+}
+
+static void push_sentinel(lua_State *L, int task) {
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, task);
+  lua_rawseti(L, -2, 1);
+  if (luaL_newmetatable(L, "aq.Sentinel")) {
+    lua_pushcfunction(L, sentinel_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+}
+
+void aq_unhandled_watch(lua_State *L, int idx) {
+  struct aq_future *f = lua_touserdata(L, idx);
+  idx = lua_absindex(L, idx);
+  push_sentinel(L, idx);
+  aq_set_extra(L, idx, AQ_X_SENTINEL);
+  aq_runtime_push_uv(L, f->rt, AQ_UV_FAILED);
+  lua_pushvalue(L, idx);
+  lua_rawseti(L, -2, (lua_Integer)++f->rt->failures);
+  lua_pop(L, 1);
+}
+
+void aq_unhandled_text(struct aq_runtime *rt, const char *text) {
+  rt->unhandled++;
+  if (rt->report != NULL) {
+    rt->report(rt->report_ud, text);
+  } else {
+    fputs(text, stderr);
+    fflush(stderr);
+  }
+}
+
+/* Stack: runtime (light), Task or Future, error, traceback. */
+static int default_report(lua_State *L) {
+  struct aq_runtime *rt = lua_touserdata(L, 1);
+  const struct aq_future *f = lua_touserdata(L, 2);
+  if (f->class == aq_task_class)
+    aq_task_push_name(L, 2);
+  else
+    lua_pushliteral(L, "a future");
+  lua_pushcfunction(L, aq_error_text);
+  lua_pushvalue(L, 3);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "(error object whose __tostring fails)");
+  }
+  lua_pushfstring(L, "aqlua: error in %s, which nobody retrieved: %s\n", lua_tostring(L, 5),
+                  lua_tostring(L, 6));
+  if (lua_isstring(L, 4)) {
+    lua_pushfstring(L, "%s\n", lua_tostring(L, 4));
+    lua_concat(L, 2);
+  }
+  aq_unhandled_text(rt, lua_tostring(L, -1));
+  return 0;
+}
+
+/* Stack: as default_report. A handler that raises is reported in its place. */
+static int report(lua_State *L) {
+  struct aq_runtime *rt = lua_touserdata(L, 1);
+  aq_runtime_push_uv(L, rt, AQ_UV_ON_ERROR);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return default_report(L);
+  }
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_pushvalue(L, 4);
+  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return 0;
+  lua_replace(L, 3);
+  lua_pushnil(L);
+  lua_replace(L, 4);
+  return default_report(L);
+}
+
+/* A report that fails itself (out of memory) still counts, and says so in a fixed text. */
+void aq_unhandled_now(lua_State *L, struct aq_runtime *rt) {
+  if (rt->is_stopping && aq_error_is(L, -2, AQ_E_CANCELLED)) { /* raised by aq_exit in a callback */
+    lua_pop(L, 3);
+    return;
+  }
+  lua_pushlightuserdata(L, rt);
+  lua_insert(L, -4);
+  lua_pushcfunction(L, report);
+  lua_insert(L, -5);
+  if (lua_pcall(L, 4, 0, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  aq_unhandled_text(rt, "aqlua: an error could not be reported: not enough memory\n");
+}
+
+/* Reports the failed Task on top and pops it. */
+static void report_task(lua_State *L, struct aq_runtime *rt) {
+  struct aq_future *f = lua_touserdata(L, -1);
+  f->is_retrieved = true;
+  lua_getiuservalue(L, -1, AQ_UV_VALUE);
+  aq_push_extra(L, -2, AQ_X_TRACEBACK);
+  aq_unhandled_now(L, rt);
+}
+
+void aq_unhandled_report(lua_State *L, struct aq_runtime *rt) {
+  for (uint32_t i = 1; i <= rt->nreports; i++) {
+    aq_runtime_push_uv(L, rt, AQ_UV_REPORTS);
+    lua_rawgeti(L, -1, i);
+    lua_pushnil(L);
+    lua_rawseti(L, -3, i);
+    lua_remove(L, -2);
+    report_task(L, rt);
+  }
+  rt->nreports = 0;
+}
+
+/* Reports the failures up to number `last`. */
+static void flush(lua_State *L, struct aq_runtime *rt, uint64_t last) {
+  while (rt->flushed < last) {
+    aq_runtime_push_uv(L, rt, AQ_UV_FAILED);
+    lua_rawgeti(L, -1, (lua_Integer)++rt->flushed);
+    lua_remove(L, -2);
+    const struct aq_future *f = aq_test_future(L, -1);
+    if (f != NULL && !f->is_retrieved)
+      report_task(L, rt);
+    else
+      lua_pop(L, 1);
+  }
+}
+
+void aq_unhandled_flush(lua_State *L, struct aq_runtime *rt) {
+  aq_unhandled_report(L, rt);
+  flush(L, rt, rt->failures);
+}
+
+void aq_unhandled_early(lua_State *L, struct aq_runtime *rt) {
+  flush(L, rt, rt->failed_before);
+  rt->failed_before = rt->failures;
+  if (rt->flushed < rt->failures)
+    aq_interrupt_ring(rt); /* or the next turn may be long in coming */
+}

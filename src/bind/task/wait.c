@@ -1,0 +1,232 @@
+/*
+** wait.c - a task suspends itself, and goes on.
+**
+** Everything that can fail is checked before anything is entered; after that a wait only yields.
+** The waiter of a cancelled task enters like any other and is taken out again at once, so that what
+** it waits for sees the same as with a cancel that comes a moment later.
+*/
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+#include "bind/base/error.h"
+#include "task.h"
+
+enum { PATIENCE = 100 }; /* cancels a task may swallow when the program is over */
+
+/* ---- may it wait here? ----------------------------------------------------------------------- */
+
+void aq_task_refuse(lua_State *L) {
+  aq_error_misuse(L, "no task is running: wrap your program in aq.run, or start it with aqlua");
+}
+
+/* Pushes "module.name" if the function below the module's table on top is in it; pops the table. */
+static bool push_name_in(lua_State *L, const char *module) {
+  int table = lua_gettop(L);
+  if (lua_istable(L, table)) {
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+      if (lua_type(L, -2) == LUA_TSTRING && lua_rawequal(L, -1, table - 1)) {
+        lua_pushfstring(L, "%s.%s", module, lua_tostring(L, -2));
+        return true;
+      }
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Pushes "module.name" of the function on top, if a standard library has it. */
+static bool push_library_name(lua_State *L) {
+  static const char *const LIBRARIES[] = {LUA_TABLIBNAME, LUA_STRLIBNAME, LUA_COLIBNAME, LUA_GNAME,
+                                          LUA_IOLIBNAME};
+  for (size_t i = 0; i < sizeof LIBRARIES / sizeof *LIBRARIES; i++) {
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, LIBRARIES[i]);
+    lua_remove(L, -2);
+    if (push_name_in(L, LIBRARIES[i])) return true;
+  }
+  return false;
+}
+
+/* Pushes the name of the C function in coroutine `co` that cannot be suspended, or nil. */
+static void push_obstacle(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  for (int level = co == L ? 1 : 0; lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "Snf", &ar);
+    lua_CFunction fn = lua_tocfunction(co, -1);
+    lua_xmove(co, L, 1);
+    if (*ar.what != 'C' || aq_task_is_body(fn)) {
+      lua_pop(L, 1);
+    } else if (push_library_name(L)) {
+      if (strncmp(lua_tostring(L, -1), "_G.", 3) == 0) lua_pushstring(L, lua_tostring(L, -1) + 3);
+      if (strcmp(lua_tostring(L, -1), "pcall") != 0 && strcmp(lua_tostring(L, -1), "xpcall") != 0)
+        return;
+    } else if (ar.name != NULL && strcmp(ar.name, "pcall") != 0 && strcmp(ar.name, "xpcall") != 0) {
+      /* Of the iterators in C, it is that of ipairs which runs metamethods. */
+      bool is_ipairs = strcmp(ar.name, "for iterator") == 0;
+      lua_pushstring(L, is_ipairs ? "ipairs" : ar.name);
+      return;
+    }
+  }
+  lua_pushnil(L);
+}
+
+static void refuse_to_wait(lua_State *L, lua_State *co) {
+  push_obstacle(L, co);
+  const char *name = lua_isnil(L, -1) ? "a function of C" : lua_tostring(L, -1);
+  aq_error_misuse(L, "cannot wait here: inside %s, which cannot be suspended", name);
+}
+
+/* Each level from this coroutine down to the task's must be one that can be suspended. */
+static void check_levels(lua_State *L, const struct aq_task *t) {
+  lua_State *co = L;
+  const struct aq_level *level = t->future.rt->level;
+  for (;; co = level->resumer, level = level->outer) {
+    if (!lua_isyieldable(co)) refuse_to_wait(L, co);
+    if (co == t->co) return;
+    if (level == NULL || level->resumed != co)
+      aq_error_misuse(L, "cannot wait here: inside a coroutine that aqlua did not see resumed "
+                         "(aq.patch() lets waits pass through coroutine.wrap and resume)");
+  }
+}
+
+/* For a wait inside a coroutine of the user's, which somebody might close with the stock function: the
+** task keeps that one and the object at 1, so that the waiter does not outlive the thing it waits for. */
+static void keep_nested(lua_State *L, struct aq_task *t) {
+  aq_task_push(L, t);
+  lua_pushthread(L);
+  aq_set_extra(L, -2, AQ_X_INNERMOST);
+  lua_pushvalue(L, 1);
+  aq_set_extra(L, -2, AQ_X_THING);
+  lua_pop(L, 1);
+}
+
+/* The wait is over. */
+static void let_nested_go(lua_State *L, struct aq_task *t) {
+  aq_task_push(L, t);
+  lua_pushnil(L);
+  aq_set_extra(L, -2, AQ_X_INNERMOST);
+  lua_pushnil(L);
+  aq_set_extra(L, -2, AQ_X_THING);
+  lua_pop(L, 1);
+}
+
+void aq_task_check_closely(lua_State *L, struct aq_task *t) {
+  if (L != t->co || !lua_isyieldable(L)) check_levels(L, t);
+  if (L != t->co && lua_gettop(L) > 0) keep_nested(L, t);
+  if (aq_agenda_reserve(t->waiter.agenda) != AQ_OK) luaL_error(L, "not enough memory");
+}
+
+/*
+** Goes on after a wait. Whoever else resumes the coroutine, even when the task is no more, finds it
+** waiting as before: `ctx` says whose wait it is, by number, and how high the stack was.
+*/
+enum { TOP_BITS = 20 };
+
+static int wait_end(lua_State *L, int status, lua_KContext ctx) {
+  struct aq_runtime *rt = aq_runtime(L);
+  struct aq_task *t = rt->current;
+  (void)status;
+  if (t == NULL || t->id != (uint64_t)ctx >> TOP_BITS) {
+    rt->met_stranger = true;
+    lua_settop(L, (int)((uint64_t)ctx & ((1u << TOP_BITS) - 1)));
+    return lua_yieldk(L, 0, ctx, wait_end);
+  }
+  if (L != t->co) let_nested_go(L, t);
+  t->is_finishing = true;
+  t->waits_through = false;
+  bool cancelled = t->must_cancel;
+  if (cancelled) t->was_delivered = true;
+  t->must_cancel = false;
+  t->awaiting = NULL;
+  return t->wait->finish(L, t, cancelled);
+}
+
+/* The context of a wait: whose it is, and how high the stack is. */
+static lua_KContext context(lua_State *L, const struct aq_task *t) {
+  return (lua_KContext)(t->id << TOP_BITS | (uint64_t)lua_gettop(L));
+}
+
+static int suspend(lua_State *L, struct aq_task *t, const struct aq_wait *wait, lua_KFunction k) {
+  t->wait = wait;
+  t->nat_once = 0;
+  t->is_suspended = true;
+  t->is_finishing = false;
+  t->since_ns = t->waiter.agenda->now_ns;
+  return lua_yieldk(L, 0, context(L, t), k);
+}
+
+/* A cancelled task may not wait: it leaves what it has just entered. */
+static void interrupt(struct aq_task *t) {
+  if (!t->must_cancel && ++t->swallowed > PATIENCE && t->is_ending) t->is_stubborn = true;
+  t->must_cancel = false;
+  t->was_delivered = true;
+  if (!aq_waiter_abort(&t->waiter, AQ_CANCELLED)) t->waiter.status = AQ_CANCELLED;
+}
+
+int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+  t->innermost = L;
+  if (t->requests > 0) interrupt(t);
+  return suspend(L, t, wait, wait_end);
+}
+
+/* The turn is over: the call is made that the task was about to make. */
+static int make_call(lua_State *L, struct aq_task *t, bool cancelled) {
+  lua_Debug ar;
+  if (cancelled || t->waiter.status != AQ_OK) return aq_task_raise(L, t, AQ_CANCELLED);
+  t->nat_once = 0;
+  lua_getstack(L, 0, &ar);
+  lua_getinfo(L, "f", &ar);
+  lua_CFunction fn = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return fn(L);
+}
+
+int aq_task_pause(lua_State *L, struct aq_task *t) {
+  static const struct aq_wait PAUSE = {"pause", make_call, NULL};
+  aq_task_check_wait(L, t);
+  aq_waiter_ready(&t->waiter, AQ_OK);
+  return aq_task_wait(L, t, &PAUSE);
+}
+
+int aq_task_wait_through(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+  t->innermost = L;
+  t->waits_through = true;
+  return suspend(L, t, wait, wait_end);
+}
+
+/* Somebody resumed a task that has left. */
+static int left_for_good(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return lua_yieldk(L, 0, ctx, left_for_good);
+}
+
+int aq_task_leave(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+  t->innermost = L;
+  t->is_stubborn = true;
+  return suspend(L, t, wait, left_for_good);
+}
+
+int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f,
+                  const struct aq_wait *wait) {
+  t->innermost = L;
+  if (t->was_delivered) return aq_task_wait(L, t, wait);
+  t->awaiting = f;
+  if (t->must_cancel) aq_task_pass_on(L, t);
+  return suspend(L, t, wait, wait_end);
+}
+
+int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status) {
+  if (status == AQ_DEADLOCK) {
+    lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_DEADLOCK);
+    aq_error_push_with(L, AQ_E_DEADLOCK);
+    return lua_error(L);
+  }
+  if (status == AQ_CANCELLED) {
+    aq_task_push_cancelled(L, t);
+    return lua_error(L);
+  }
+  return aq_error_raise(L, status);
+}
