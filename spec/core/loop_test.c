@@ -195,6 +195,17 @@ TEST(L5_a_party_that_is_always_ready_keeps_neither_io_nor_deadlines_from_happeni
   close_loop();
 }
 
+TEST(a_hurried_loop_does_not_block_in_its_next_poll) {
+  open_loop(NULL);
+  sleep_until(&a, aq_loop_from_now(loop, HOUR));
+  aq_loop_hurry(loop);
+  CHECK(aq_loop_poll(loop));
+  CHECK(!aq_agenda_has_ready(&loop->agenda));
+  aq_waiter_drop(&a.waiter);
+  CHECK(!aq_loop_poll(loop)); /* once */
+  close_loop();
+}
+
 TEST(out_of_memory_makes_no_loop) {
   struct aq_loop *none = NULL;
   memory = (struct memory){.fails = true};

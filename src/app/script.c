@@ -4,6 +4,8 @@
 ** All of it is one C function of the main task that calls Lua again and again. Since each call may
 ** wait, what comes next is the continuation's context: START, a place in argv, or AFTER_SCRIPT.
 */
+#include "script.h"
+
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -13,7 +15,6 @@
 #include "aqlua.h"
 #include "host.h"
 #include "prompt.h"
-#include "script.h"
 
 enum { START = 0, OPTIONS = 1 };
 

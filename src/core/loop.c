@@ -28,7 +28,7 @@ enum aq_status aq_loop_new(struct aq_loop **out, uv_loop_t *uv, struct aq_alloc 
   loop->timer.data = loop;
   loop->polled_at_woken = loop->look_at_woken = 0;
   loop->polled_at_ns = 0;
-  loop->is_virtual = false;
+  loop->is_virtual = loop->is_hurried = false;
   loop->agenda.now_ns = aq_loop_now(loop);
   *out = loop;
   return AQ_OK;
@@ -108,6 +108,12 @@ static void poll_virtually(struct aq_loop *loop, uint64_t deadline_ns) {
 /* Nothing is ready: waits until something may be. False if nothing ever can. */
 static bool wait_for_work(struct aq_loop *loop) {
   uint64_t deadline_ns = aq_agenda_next_deadline(&loop->agenda);
+  bool is_hurried = loop->is_hurried;
+  loop->is_hurried = false;
+  if (is_hurried) {
+    poll(loop, UV_RUN_NOWAIT);
+    return true;
+  }
   if (deadline_ns == AQ_NEVER && !uv_loop_alive(loop->uv)) return false;
   if (loop->is_virtual)
     poll_virtually(loop, deadline_ns);
@@ -117,6 +123,8 @@ static bool wait_for_work(struct aq_loop *loop) {
     poll_until(loop, deadline_ns);
   return true;
 }
+
+void aq_loop_hurry(struct aq_loop *loop) { loop->is_hurried = true; }
 
 /* Parties are ready, and it is time to look: is a poll due? */
 static bool is_poll_due(struct aq_loop *loop) {

@@ -30,6 +30,7 @@ struct aq_loop {
   uint64_t polled_at_ns;    /* the real clock at the last poll */
   uint64_t virtual_ns;      /* the virtual clock's time */
   bool is_virtual;          /* which clock is in force */
+  bool is_hurried;          /* the next poll does not block */
 };
 
 /*
@@ -58,6 +59,9 @@ static inline uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t tim
 ** handle in the uv loop.
 */
 bool aq_loop_poll(struct aq_loop *loop);
+
+/* Sees to it that the next poll does not block, though nothing is ready. */
+void aq_loop_hurry(struct aq_loop *loop);
 
 /* A poll and one turn. False, with no turn, as aq_loop_poll. */
 bool aq_loop_step(struct aq_loop *loop);

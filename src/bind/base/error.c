@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "bind/task/traceback.h"
+#include "place.h"
 
 struct error {
   enum aq_error_kind kind;
@@ -103,6 +103,14 @@ int aq_error_misuse(lua_State *L, const char *format, ...) {
   va_end(args);
   lua_concat(L, 2);
   return lua_error(L);
+}
+
+int aq_error_text(lua_State *L) {
+  if (lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
+    luaL_tolstring(L, 1, NULL);
+  else
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  return 1;
 }
 
 static const struct error *check_error(lua_State *L, int idx) {

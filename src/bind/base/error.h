@@ -50,4 +50,8 @@ int aq_error_misuse(lua_State *L, const char *format, ...);
 /* Raises InvalidStateError with a message of its own; never returns. */
 int aq_error_invalid_state(lua_State *L, const char *message);
 
+/* A C function: the printable form of the error at 1, in the words of the stock interpreter. Calls
+** __tostring, so it may raise. */
+int aq_error_text(lua_State *L);
+
 #endif

@@ -7,7 +7,6 @@
 #include <math.h>
 
 #include "aqlua.h"
-#include "bind/run/interrupt.h"
 
 /* Never read: its address is the runtime's key in the registry; the next, the embedder's loop's. */
 static const char RUNTIME_KEY, LOOP_KEY;
@@ -22,14 +21,11 @@ struct uv_loop_s *aq_uv_loop(lua_State *L) {
   return rt != NULL ? rt->loop->uv : NULL;
 }
 
-static int runtime_gc(lua_State *L) {
-  struct aq_runtime *rt = lua_touserdata(L, 1);
-  aq_interrupt_close(rt);
+void aq_runtime_free(lua_State *L, struct aq_runtime *rt) {
   if (rt->loop != NULL) aq_loop_free(rt->loop);
   rt->loop = NULL;
   aq_shelf_free(L, &rt->live);
   aq_pool_free(L, &rt->pool);
-  return 0;
 }
 
 static void push_weak_table(lua_State *L, const char *mode) {
@@ -62,7 +58,7 @@ static void make_loop(lua_State *L, struct aq_runtime *rt) {
     luaL_error(L, "not enough memory");
 }
 
-struct aq_runtime *aq_runtime_open(lua_State *L) {
+struct aq_runtime *aq_runtime_open(lua_State *L, lua_CFunction close) {
   struct aq_runtime *rt = lua_newuserdatauv(L, sizeof *rt, AQ_UV_COUNT);
   *rt = (struct aq_runtime){.next_task_id = 1, .next_scope = 1};
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
@@ -70,7 +66,7 @@ struct aq_runtime *aq_runtime_open(lua_State *L) {
   lua_pop(L, 1);
   aq_shelf_init(&rt->live);
   lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, runtime_gc);
+  lua_pushcfunction(L, close);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   make_loop(L, rt);

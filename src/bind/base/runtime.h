@@ -76,20 +76,26 @@ struct aq_runtime {
   struct aq_task *main;           /* the task that aq_call runs, until it is done; or NULL */
   struct aq_task *foreground;     /* whose wait a deadlock breaks in its place; or NULL */
   struct aq_interrupt *interrupt; /* what signal handlers use; or NULL */
-  uint64_t failed_before;         /* `failures` a turn ago, if reports_early */
-  uint64_t nqueues;               /* queues noted in AQ_UV_QUEUES so far */
-  volatile sig_atomic_t wants;    /* a signal handler has asked for something */
-  bool is_debug;                  /* steps are watched (watch.h) */
-  bool reports_early;             /* errors nobody retrieved: in the next turn (T12) */
-  bool has_layer;                 /* the Lua layer is loaded */
-  bool is_patched;                /* aq.patch() was called: coroutine.close refuses a task's */
-  bool met_stranger;              /* somebody but the scheduler resumed a coroutine that waits */
-  bool is_running;                /* aq_call is under way */
-  bool is_stopping;               /* aq_stop was called: leave aq_call */
+  void (*on_move)(
+    struct aq_runtime *rt);    /* is told that the coroutine that runs has changed, if `wants` */
+  uint64_t failed_before;      /* `failures` a turn ago, if reports_early */
+  uint64_t nqueues;            /* queues noted in AQ_UV_QUEUES so far */
+  volatile sig_atomic_t wants; /* a signal handler has asked for something */
+  const struct aq_step_watch *watch; /* who watches the steps of tasks (task.h), or NULL */
+  bool reports_early;                /* errors nobody retrieved: in the next turn (T12) */
+  bool has_layer;                    /* the Lua layer is loaded */
+  bool is_patched;                   /* aq.patch() was called: coroutine.close refuses a task's */
+  bool met_stranger;                 /* somebody but the scheduler resumed a coroutine that waits */
+  bool is_running;                   /* aq_call is under way */
+  bool is_stopping;                  /* aq_stop was called: leave aq_call */
 };
 
-/* Makes the runtime of this state and leaves its userdata on the stack. [-0, +1, m] */
-struct aq_runtime *aq_runtime_open(lua_State *L);
+/* Makes the runtime of this state and leaves its userdata on the stack; `close` will be its
+** finalizer. [-0, +1, m] */
+struct aq_runtime *aq_runtime_open(lua_State *L, lua_CFunction close);
+
+/* Frees what the runtime has, but for what is above it. [-0, +0, -] */
+void aq_runtime_free(lua_State *L, struct aq_runtime *rt);
 
 /* Makes it the runtime that aq_runtime_of finds: last, when all is open. [-0, +0, m] */
 void aq_runtime_publish(lua_State *L, struct aq_runtime *rt);
@@ -100,6 +106,11 @@ struct aq_runtime *aq_runtime_of(lua_State *L);
 /* The runtime, from inside a C function of the library. */
 static inline struct aq_runtime *aq_runtime(lua_State *L) {
   return (struct aq_runtime *)lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* The coroutine that runs has changed: a request of a signal handler must be able to stop it. */
+static inline void aq_runtime_moved(struct aq_runtime *rt) {
+  if (rt->wants) rt->on_move(rt);
 }
 
 /* Pushes the runtime's userdata, from anywhere. [-0, +1, -] */

@@ -5,10 +5,12 @@
 */
 #include <lauxlib.h>
 
-#include "core/barrier.h"
+#include "bind/base/class.h"
 #include "bind/base/error.h"
-#include "leaves.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
+#include "core/barrier.h"
+#include "leaves.h"
 
 static const char BARRIER_CLASS[] = "Barrier"; /* its address is the class */
 

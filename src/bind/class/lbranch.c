@@ -1,10 +1,11 @@
 /*
 ** lbranch.c - the branches of a select on queues: getting, putting, joining.
 */
-#include "bind/object/branch.h"
+#include "bind/base/class.h"
 #include "bind/base/error.h"
-#include "leaves.h"
+#include "bind/object/branch.h"
 #include "bind/object/queue_object.h"
+#include "leaves.h"
 
 /* ---- getting --------------------------------------------------------------------------------- */
 

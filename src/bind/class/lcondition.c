@@ -7,10 +7,12 @@
 */
 #include <lauxlib.h>
 
+#include "bind/base/class.h"
 #include "bind/base/error.h"
-#include "leaves.h"
 #include "bind/object/semaphore_object.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
+#include "leaves.h"
 
 static const char CONDITION_CLASS[] = "Condition"; /* its address is the class */
 

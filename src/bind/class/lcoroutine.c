@@ -19,9 +19,8 @@
 #include <lualib.h>
 
 #include "bind/base/error.h"
-#include "bind/run/interrupt.h"
-#include "leaves.h"
 #include "bind/task/task.h"
+#include "leaves.h"
 
 static lua_State *check_coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
@@ -60,10 +59,10 @@ static enum outcome resume(lua_State *L, lua_State *co, int nargs, int *nresults
   }
   rt->level = &level;
   rt->met_stranger = false;
-  aq_interrupt_follow(rt);
+  aq_runtime_moved(rt);
   int status = lua_resume(co, L, nargs, nresults);
   rt->level = level.outer;
-  aq_interrupt_follow(rt);
+  aq_runtime_moved(rt);
   if (status == LUA_YIELD && has_gone_into_wait(rt)) return WAITS;
   if (rt->met_stranger) {
     rt->met_stranger = false;

@@ -2,10 +2,13 @@
 ** lfuture.c - the Lua class Future, and what a Task has in common with it: await, result, done,
 ** callbacks.
 */
-#include "bind/task/callback.h"
+#include "bind/base/class.h"
 #include "bind/base/error.h"
-#include "leaves.h"
+#include "bind/task/callback.h"
+#include "bind/task/cancel.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
+#include "leaves.h"
 
 static struct aq_future *check_future(lua_State *L, int idx) {
   struct aq_future *f = aq_test_future(L, idx);

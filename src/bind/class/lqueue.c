@@ -3,11 +3,12 @@
 */
 #include <string.h>
 
+#include "bind/base/class.h"
 #include "bind/base/error.h"
-#include "bind/report/inspect.h"
-#include "leaves.h"
 #include "bind/object/queue_object.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
+#include "leaves.h"
 
 /* ---- put ------------------------------------------------------------------------------------- */
 

@@ -10,9 +10,10 @@
 #include <lauxlib.h>
 
 #include "bind/base/error.h"
-#include "leaves.h"
 #include "bind/object/select_args.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
+#include "leaves.h"
 
 /* ---- the results ----------------------------------------------------------------------------- */
 

@@ -3,11 +3,13 @@
 */
 #include <lauxlib.h>
 
-#include "bind/object/branch.h"
+#include "bind/base/class.h"
 #include "bind/base/error.h"
-#include "leaves.h"
+#include "bind/object/branch.h"
 #include "bind/object/semaphore_object.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
+#include "leaves.h"
 
 /* ---- Event ----------------------------------------------------------------------------------- */
 

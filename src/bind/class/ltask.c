@@ -1,11 +1,15 @@
 /*
 ** ltask.c - the Lua class Task, and the functions that make and list tasks.
 */
-#include "bind/task/callback.h"
+#include "bind/base/class.h"
 #include "bind/base/error.h"
-#include "leaves.h"
+#include "bind/task/callback.h"
+#include "bind/task/cancel.h"
+#include "bind/task/ending.h"
 #include "bind/task/task.h"
 #include "bind/task/unhandled.h"
+#include "bind/task/wait.h"
+#include "leaves.h"
 
 static bool can_be_called(lua_State *L, int idx) {
   if (lua_isfunction(L, idx)) return true;

@@ -1,9 +1,12 @@
 /*
 ** ltime.c - sleep, now, the shield, and the virtual clock.
 */
+#include "bind/base/class.h"
 #include "bind/base/error.h"
-#include "leaves.h"
+#include "bind/task/cancel.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
+#include "leaves.h"
 
 /* ---- sleep and now --------------------------------------------------------------------------- */
 

@@ -9,9 +9,12 @@
 ** from then on the caller is shielded while it sees the target end (G7). What the target returns
 ** or raises is the outcome; only its being cancelled means that the time was up.
 */
+#include "bind/base/class.h"
 #include "bind/base/error.h"
-#include "leaves.h"
+#include "bind/task/cancel.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
+#include "leaves.h"
 
 static const char TIMEOUT_CLASS[] = "Timeout"; /* its address is the class */
 

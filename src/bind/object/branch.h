@@ -18,8 +18,8 @@
 #include <lua.h>
 #include <stdbool.h>
 
-#include "core/select.h"
 #include "bind/base/runtime.h"
+#include "core/select.h"
 
 struct aq_branch_object;
 

@@ -84,3 +84,12 @@ enum aq_status aq_queue_finish_put(lua_State *L, struct aq_queue_object *qo, str
   if (has_failed) lua_error(L);
   return status;
 }
+
+void aq_note_queue(lua_State *L) {
+  if (lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_QUEUES) == LUA_TTABLE) {
+    lua_pushvalue(L, -2);
+    lua_pushinteger(L, (lua_Integer)++aq_runtime(L)->nqueues);
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 1);
+}

@@ -12,9 +12,9 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "core/queue.h"
 #include "bind/base/items.h"
 #include "bind/base/runtime.h"
+#include "core/queue.h"
 
 extern const char aq_queue_class[]; /* its address is the class */
 
@@ -66,5 +66,9 @@ enum aq_status aq_queue_finish_put(lua_State *L, struct aq_queue_object *qo, str
 
 /* For a waiter that left before it was woken: forgets the item. */
 void aq_queue_forget_put(lua_State *L, struct aq_queue_object *qo);
+
+/* Notes the new queue on top if a list of the living ones is kept. In a function of the library.
+** [-0, +0, m] */
+void aq_note_queue(lua_State *L);
 
 #endif

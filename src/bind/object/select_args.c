@@ -10,6 +10,7 @@
 
 #include "bind/base/error.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
 
 /* ---- a task or future as a branch ------------------------------------------------------------ */
 

@@ -5,6 +5,7 @@
 
 #include "bind/base/error.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
 
 const char aq_semaphore_class[] = "Semaphore";
 

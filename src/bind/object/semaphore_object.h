@@ -8,8 +8,8 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "core/sync.h"
 #include "bind/base/runtime.h"
+#include "core/sync.h"
 
 extern const char aq_semaphore_class[]; /* its address is the class of all three */
 

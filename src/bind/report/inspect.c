@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bind/class/leaves.h"
+#include "bind/base/class.h"
 #include "bind/base/lua_sources.h"
-#include "bind/task/task.h"
-#include "bind/task/traceback.h"
+#include "bind/base/place.h"
+#include "bind/task/wait.h"
 #include "waiting.h"
 
 /* ---- stacks ---------------------------------------------------------------------------------- */
@@ -108,15 +108,6 @@ static int living_queues(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, lua_upvalueindex(1), AQ_UV_QUEUES);
   return 1;
-}
-
-void aq_note_queue(lua_State *L) {
-  if (lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_QUEUES) == LUA_TTABLE) {
-    lua_pushvalue(L, -2);
-    lua_pushinteger(L, (lua_Integer)++aq_runtime(L)->nqueues);
-    lua_rawset(L, -3);
-  }
-  lua_pop(L, 1);
 }
 
 /* internal: who is asked first when the program is to stop; see interrupt.h. nil: nobody. */

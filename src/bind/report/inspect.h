@@ -13,8 +13,4 @@ void aq_open_inspect(lua_State *L);
 ** line, stack. [-0, +0, -] */
 void aq_inspect_report(lua_State *L, struct aq_runtime *rt);
 
-/* Notes the new queue on top if a list of the living ones is kept. In a function of the library.
-** [-0, +0, m] */
-void aq_note_queue(lua_State *L);
-
 #endif

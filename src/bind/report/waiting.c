@@ -9,8 +9,9 @@
 
 #include <lauxlib.h>
 
+#include "bind/base/place.h"
+#include "bind/task/wait.h"
 #include "bind/object/branch.h"
-#include "bind/task/traceback.h"
 
 enum { BRANCHES_NAMED = 8 }; /* of a select; of the others, only how many there are */
 

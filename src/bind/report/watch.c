@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "aqlua.h"
+#include "bind/base/place.h"
 #include "bind/task/task.h"
-#include "bind/task/traceback.h"
 #include "waiting.h"
 
 static const uint64_t LONG_NS = 100000000;
@@ -44,7 +44,7 @@ static int begin(lua_State *L) {
   return 1;
 }
 
-struct aq_watched aq_watch_begin(struct aq_runtime *rt, struct aq_task *t) {
+static struct aq_watched begin_step(struct aq_runtime *rt, struct aq_task *t) {
   lua_State *L = rt->L;
   struct aq_watched w = {.swallowed = t->swallowed, .top = lua_gettop(L)};
   if (!lua_checkstack(L, LUA_MINSTACK)) return w;
@@ -96,7 +96,7 @@ static int end(lua_State *L) {
   return 0;
 }
 
-void aq_watch_end(struct aq_runtime *rt, struct aq_watched w) {
+static void end_step(struct aq_runtime *rt, struct aq_watched w) {
   lua_State *L = rt->L;
   if (lua_gettop(L) == w.top + 2) {
     lua_pushcfunction(L, end);
@@ -128,7 +128,9 @@ void aq_watch_leftovers(lua_State *L, struct aq_runtime *rt) {
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
+static const struct aq_step_watch WATCH = {begin_step, end_step};
+
 void aq_set_debug(lua_State *L, int on) {
   struct aq_runtime *rt = aq_runtime_of(L);
-  if (rt != NULL) rt->is_debug = on != 0;
+  if (rt != NULL) rt->watch = on ? &WATCH : NULL;
 }

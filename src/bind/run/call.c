@@ -5,11 +5,12 @@
 
 #include "aqlua.h"
 #include "bind/base/error.h"
-#include "interrupt.h"
-#include "bind/task/task.h"
-#include "bind/task/unhandled.h"
 #include "bind/report/waiting.h"
 #include "bind/report/watch.h"
+#include "bind/task/ending.h"
+#include "bind/task/task.h"
+#include "bind/task/unhandled.h"
+#include "interrupt.h"
 
 static int make_report(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
@@ -144,7 +145,7 @@ int aq_call(lua_State *L, int nargs, int nresults) {
   aq_interrupt_main_ended(rt, t);
   rt->main = rt->foreground = NULL;
   bool was_stopped = rt->is_stopping;
-  if (rt->is_debug) aq_watch_leftovers(L, rt);
+  if (rt->watch != NULL) aq_watch_leftovers(L, rt);
   drain(L, rt);
   if (t->future.state == AQ_RAISED) t->future.is_retrieved = true;
   aq_unhandled_flush(L, rt);

@@ -9,6 +9,7 @@
 #include "aqlua.h"
 #include "bind/base/error.h"
 #include "bind/task/task.h"
+#include "bind/task/wait.h"
 
 void aq_stop(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);

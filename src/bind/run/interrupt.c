@@ -15,10 +15,11 @@
 
 #include "aqlua.h"
 #include "bind/base/error.h"
+#include "bind/base/place.h"
 #include "bind/report/inspect.h"
-#include "bind/task/task.h"
-#include "bind/task/traceback.h"
 #include "bind/report/waiting.h"
+#include "bind/task/cancel.h"
+#include "bind/task/task.h"
 
 static const uint64_t GRACE_NS = 50000000;
 
@@ -79,10 +80,6 @@ static void settle_hook(struct aq_runtime *rt) {
       unhook(i);
     i->is_moving = 0;
   } while (wanted != rt->wants);
-}
-
-void aq_interrupt_move(struct aq_runtime *rt) {
-  if (rt->interrupt != NULL) settle_hook(rt);
 }
 
 /* ---- telling --------------------------------------------------------------------------------- */
@@ -247,10 +244,6 @@ static void on_bell(uv_async_t *bell) { (void)bell; }
 
 static void on_bell_closed(uv_handle_t *bell) { free(bell->data); }
 
-void aq_interrupt_ring(struct aq_runtime *rt) {
-  if (rt->interrupt != NULL) uv_async_send(&rt->interrupt->bell);
-}
-
 void aq_interrupt_close(struct aq_runtime *rt) {
   if (rt->interrupt == NULL) return;
   uv_close((uv_handle_t *)&rt->interrupt->bell, on_bell_closed);
@@ -272,6 +265,7 @@ struct aq_interrupt *aq_accept_interrupts(lua_State *L) {
   i->rt = rt;
   i->bell.data = i;
   uv_unref((uv_handle_t *)&i->bell);
+  rt->on_move = settle_hook;
   rt->interrupt = i;
   return i;
 }

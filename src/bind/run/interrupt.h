@@ -16,18 +16,8 @@
 
 #include "bind/base/runtime.h"
 
-/* Called when the coroutine that runs has changed: a request waiting must be able to stop it. */
-void aq_interrupt_move(struct aq_runtime *rt);
-
-static inline void aq_interrupt_follow(struct aq_runtime *rt) {
-  if (rt->wants) aq_interrupt_move(rt);
-}
-
 /* From the loop, if rt->wants: does what was asked for. Runs user code, protected. [-0, +0, -] */
 void aq_interrupt_serve(lua_State *L, struct aq_runtime *rt);
-
-/* Sees to it that the loop does not block in its next poll. */
-void aq_interrupt_ring(struct aq_runtime *rt);
 
 /* The main task is done: notes whether it ended with an interrupt in force. */
 void aq_interrupt_main_ended(struct aq_runtime *rt, const struct aq_task *t);

@@ -7,6 +7,8 @@
 ** Circles are refused where they would close. Children are met in their order, each with all that
 ** it awaits before the next. A message needs memory, so it goes ahead, by the same way.
 */
+#include "cancel.h"
+
 #include <lauxlib.h>
 
 #include "task.h"

@@ -7,10 +7,13 @@
 ** in time. After aq.patch() coroutine.close refuses, and there is none: who has kept the stock
 ** function from before must not close with it what waits.
 */
+#include "ending.h"
+
 #include <lauxlib.h>
 
 #include "task.h"
 #include "unhandled.h"
+#include "wait.h"
 
 /* Takes the task from the shelf, where it may be the last to hold it: the Task stays on L's top. */
 static void unshelve(lua_State *L, struct aq_task *t) {

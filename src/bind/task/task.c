@@ -12,11 +12,10 @@
 #include <string.h>
 
 #include "bind/base/error.h"
-#include "bind/run/interrupt.h"
 #include "bind/base/pool.h"
+#include "ending.h"
 #include "traceback.h"
 #include "unhandled.h"
-#include "bind/report/watch.h"
 
 /* ---- the body: inside the coroutine ---------------------------------------------------------- */
 
@@ -222,7 +221,7 @@ static void end_step(struct aq_runtime *rt, struct aq_task *t, int status, int n
   if (status == LUA_YIELD && !t->is_suspended && !t->has_ended)
     status = resume_refused(rt, t, nresults);
   rt->current = NULL;
-  aq_interrupt_follow(rt);
+  aq_runtime_moved(rt);
   if (t->has_ended) {
     if (rt->foreground == t) rt->foreground = NULL;
     t->co = NULL;
@@ -247,7 +246,7 @@ static inline void take_step(struct aq_runtime *rt, struct aq_task *t) {
   }
   t->is_suspended = false;
   rt->current = t;
-  aq_interrupt_follow(rt);
+  aq_runtime_moved(rt);
   int status = lua_resume(t->co, rt->L, nargs, &nresults);
   if (status == LUA_YIELD && t->is_suspended && !t->is_stubborn && !rt->wants)
     rt->current = NULL;
@@ -258,13 +257,14 @@ static inline void take_step(struct aq_runtime *rt, struct aq_task *t) {
 static void step(struct aq_waiter *w) {
   struct aq_task *t = AQ_CONTAINER(w, struct aq_task, waiter);
   struct aq_runtime *rt = t->future.rt;
-  if (!rt->is_debug) {
+  if (rt->watch == NULL) {
     take_step(rt, t);
     return;
   }
-  struct aq_watched watched = aq_watch_begin(rt, t);
+  const struct aq_step_watch *watch = rt->watch; /* what runs may switch it off */
+  struct aq_watched watched = watch->begin(rt, t);
   take_step(rt, t);
-  aq_watch_end(rt, watched);
+  watch->end(rt, watched);
 }
 
 void aq_task_turn(struct aq_runtime *rt) {
@@ -272,7 +272,7 @@ void aq_task_turn(struct aq_runtime *rt) {
   struct aq_turn turn = aq_agenda_begin(a);
   struct aq_waiter *w;
   while ((w = aq_agenda_next(a)) != NULL) {
-    if (w->wake == step && !rt->is_debug)
+    if (w->wake == step && rt->watch == NULL)
       take_step(rt, AQ_CONTAINER(w, struct aq_task, waiter));
     else
       w->wake(w);

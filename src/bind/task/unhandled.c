@@ -7,9 +7,7 @@
 #include <stdio.h>
 
 #include "bind/base/error.h"
-#include "bind/run/interrupt.h"
 #include "task.h"
-#include "traceback.h"
 
 /* The sentinel {task} of a failed task is collected with the task: report it, if need be. */
 static int sentinel_gc(lua_State *L) {
@@ -156,5 +154,5 @@ void aq_unhandled_early(lua_State *L, struct aq_runtime *rt) {
   flush(L, rt, rt->failed_before);
   rt->failed_before = rt->failures;
   if (rt->flushed < rt->failures)
-    aq_interrupt_ring(rt); /* or the next turn may be long in coming */
+    aq_loop_hurry(rt->loop); /* or the next turn may be long in coming */
 }

@@ -5,11 +5,14 @@
 ** The waiter of a cancelled task enters like any other and is taken out again at once, so that what
 ** it waits for sees the same as with a cancel that comes a moment later.
 */
+#include "wait.h"
+
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
 
 #include "bind/base/error.h"
+#include "cancel.h"
 #include "task.h"
 
 enum { PATIENCE = 100 }; /* cancels a task may swallow when the program is over */

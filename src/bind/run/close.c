@@ -1,0 +1,13 @@
+/*
+** close.c - the end of a runtime: what libuv has of it is closed, then what is its own is freed.
+*/
+#include "close.h"
+
+#include "interrupt.h"
+
+int aq_close(lua_State *L) {
+  struct aq_runtime *rt = lua_touserdata(L, 1);
+  aq_interrupt_close(rt);
+  aq_runtime_free(L, rt);
+  return 0;
+}
