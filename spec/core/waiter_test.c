@@ -23,7 +23,10 @@ static struct aq_agenda agenda;
 static struct aq_list room;
 static struct party x, y, a, b, c;
 static char events[64];
-static int leaves; /* calls of on_leave */
+static int leaves;              /* calls of on_leave */
+static enum aq_status left_why; /* with what the latest was made */
+static bool stays;              /* what on_leave answers: not yet */
+static int readies;             /* calls of on_ready */
 
 static void note(char event) {
   size_t n = strlen(events);
@@ -44,10 +47,17 @@ static void on_wake(struct aq_waiter *w) {
 }
 
 /* The thing sees a waiter that is still in its room: it can tell whether that one was the first. */
-static void on_leave(struct aq_waiter *w) {
+static bool on_leave(struct aq_waiter *w, enum aq_status why) {
   CHECK_EQ(w->state, AQ_WAITING);
   CHECK(!aq_list_alone(&w->link));
   leaves++;
+  left_why = why;
+  return !stays;
+}
+
+static void on_ready(struct aq_agenda *which) {
+  CHECK(aq_agenda_has_ready(which));
+  readies++;
 }
 
 static void init_party(struct party *p, char name) {
@@ -65,7 +75,8 @@ static void open_agenda(void) {
   init_party(&b, 'b');
   init_party(&c, 'c');
   events[0] = '\0';
-  leaves = 0;
+  leaves = readies = 0;
+  stays = false;
 }
 
 static void close_agenda(void) {
@@ -165,6 +176,59 @@ TEST(abort_tells_the_thing_and_makes_ready) {
   CHECK_EQ(leaves, 1);
   CHECK_STR(turn(), "a");
   CHECK_EQ(a.waiter.status, AQ_CANCELLED);
+  close_agenda();
+}
+
+TEST(abort_says_why) {
+  open_agenda();
+  enter(&x, 10);
+  enter(&y, AQ_NEVER);
+  agenda.now_ns = 10;
+  aq_agenda_turn(&agenda);
+  CHECK_EQ(left_why, AQ_TIMEDOUT);
+  aq_waiter_drop(&y.waiter);
+  CHECK_EQ(left_why, AQ_CLOSED);
+  aq_agenda_turn(&agenda);
+  close_agenda();
+}
+
+TEST(a_thing_may_keep_its_waiter_until_it_settles_it) {
+  open_agenda();
+  enter(&x, 10);
+  stays = true;
+  CHECK(!aq_waiter_abort(&x.waiter, AQ_CANCELLED));
+  CHECK_EQ(x.waiter.state, AQ_WAITING);
+  agenda.now_ns = 10;
+  aq_agenda_turn(&agenda); /* its deadline comes and goes */
+  CHECK_EQ(leaves, 2);
+  CHECK_EQ(x.waiter.state, AQ_WAITING);
+  CHECK(aq_waiter_settle(&x.waiter, AQ_OK));
+  aq_agenda_turn(&agenda);
+  CHECK_STR(events, "x");
+  CHECK_EQ(x.waiter.status, AQ_OK);
+  close_agenda();
+}
+
+TEST(drop_asks_nobody_for_leave) {
+  open_agenda();
+  enter(&x, AQ_NEVER);
+  stays = true;
+  aq_waiter_drop(&x.waiter);
+  CHECK_EQ(x.waiter.state, AQ_IDLE);
+  close_agenda();
+}
+
+TEST(the_agenda_tells_that_somebody_has_become_ready) {
+  open_agenda();
+  agenda.on_ready = on_ready;
+  enter(&x, AQ_NEVER);
+  CHECK_EQ(readies, 0);
+  aq_waiter_settle(&x.waiter, AQ_OK);
+  CHECK_EQ(readies, 1);
+  enter(&y, AQ_NEVER);
+  aq_waiter_abort(&y.waiter, AQ_CANCELLED);
+  CHECK_EQ(readies, 2);
+  aq_agenda_turn(&agenda);
   close_agenda();
 }
 

@@ -43,7 +43,11 @@ bool aq_select_go_on(struct aq_select *s) {
 }
 
 /* The party's wait is broken off: no branch happens. */
-static void leave(struct aq_waiter *party) { aq_select_leave(party->thing); }
+static bool leave(struct aq_waiter *party, enum aq_status why) {
+  (void)why;
+  aq_select_leave(party->thing);
+  return true;
+}
 
 void aq_select_wait(struct aq_select *s, uint64_t deadline_ns) {
   s->party->thing = s;

@@ -14,6 +14,11 @@ const char *aq_status_text(enum aq_status status) {
     case AQ_DEADLOCK: return "nothing can ever wake the waiting tasks";
     case AQ_OVERDONE: return "task_done called too many times";
     case AQ_NOMEM: return "not enough memory";
+    case AQ_CLOSED: return "the runtime has ended";
+    case AQ_BUSY: return "something of the kind is under way";
+    case AQ_INVALID: return "invalid argument";
+    case AQ_WRONG_THREAD: return "called on another thread than that of the runtime";
+    case AQ_ERROR: return "an error was raised";
   }
   return "unknown status";
 }

@@ -6,15 +6,20 @@
 #define AQ_STATUS_H
 
 enum aq_status {
-  AQ_OK = 0,    /* done, or a waiter was woken with what it waited for */
-  AQ_EMPTY,     /* nothing free to take (QueueEmpty) */
-  AQ_FULL,      /* no free slot (QueueFull) */
-  AQ_SHUTDOWN,  /* the queue was shut down (QueueShutDown) */
-  AQ_TIMEDOUT,  /* the deadline came first (TimeoutError) */
-  AQ_CANCELLED, /* the party was cancelled (CancelledError) */
-  AQ_DEADLOCK,  /* nothing could ever have woken the party (DeadlockError) */
-  AQ_OVERDONE,  /* task_done called more often than items were put */
-  AQ_NOMEM,     /* out of memory; nothing has changed */
+  AQ_OK = 0,       /* done, or a waiter was woken with what it waited for */
+  AQ_EMPTY,        /* nothing free to take (QueueEmpty) */
+  AQ_FULL,         /* no free slot (QueueFull) */
+  AQ_SHUTDOWN,     /* the queue was shut down (QueueShutDown) */
+  AQ_TIMEDOUT,     /* the deadline came first (TimeoutError) */
+  AQ_CANCELLED,    /* the party was cancelled (CancelledError) */
+  AQ_DEADLOCK,     /* nothing could ever have woken the party (DeadlockError) */
+  AQ_OVERDONE,     /* task_done called more often than items were put */
+  AQ_NOMEM,        /* out of memory; nothing has changed */
+  AQ_CLOSED,       /* the runtime has ended */
+  AQ_BUSY,         /* not now: something of the kind is under way */
+  AQ_INVALID,      /* an argument that cannot be meant */
+  AQ_WRONG_THREAD, /* not the thread of the runtime (told in debug builds) */
+  AQ_ERROR,        /* a Lua error */
 };
 
 /* A fixed sentence for each status, for messages and tests. */

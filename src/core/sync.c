@@ -47,7 +47,11 @@ static void leave_room(struct aq_semaphore *s, struct aq_waiter *w) {
     w->leave = NULL; /* tells acquire_end that it was not counted */
 }
 
-static void leave_lock(struct aq_waiter *w) { leave_room(w->thing, w); }
+static bool leave_lock(struct aq_waiter *w, enum aq_status why) {
+  (void)why;
+  leave_room(w->thing, w);
+  return true;
+}
 
 void aq_semaphore_acquire_wait(struct aq_semaphore *s, struct aq_waiter *w, uint64_t deadline_ns) {
   w->thing = s;
@@ -84,9 +88,11 @@ void aq_condition_wait(struct aq_condition *c, struct aq_waiter *w, uint64_t dea
   aq_waiter_enter(w, &c->waiters, NULL, deadline_ns);
 }
 
-static void leave_retaking(struct aq_waiter *w) {
+static bool leave_retaking(struct aq_waiter *w, enum aq_status why) {
   const struct aq_condition *c = w->thing;
+  (void)why;
   leave_room(c->lock, w);
+  return true;
 }
 
 bool aq_condition_retake(struct aq_condition *c, struct aq_waiter *w) {

@@ -12,6 +12,7 @@ void aq_agenda_init(struct aq_agenda *a, struct aq_alloc alloc) {
   a->now_ns = 0;
   a->woken = 0;
   a->shuffle = 0;
+  a->on_ready = NULL;
 }
 
 void aq_agenda_shuffle(struct aq_agenda *a, uint64_t seed) { a->shuffle = seed; }
@@ -117,7 +118,7 @@ void aq_waiter_init(struct aq_waiter *w, struct aq_agenda *a, void (*wake)(struc
   w->is_branch = false;
 }
 
-void aq_waiter_enter(struct aq_waiter *w, struct aq_list *room, void (*leave)(struct aq_waiter *w),
+void aq_waiter_enter(struct aq_waiter *w, struct aq_list *room, aq_leave *leave,
                      uint64_t deadline_ns) {
   assert(w->state == AQ_IDLE);
   w->state = AQ_WAITING;
@@ -131,6 +132,7 @@ void aq_waiter_ready(struct aq_waiter *w, enum aq_status status) {
   w->state = AQ_READY;
   w->status = status;
   aq_list_append(&w->agenda->ready, &w->link);
+  if (w->agenda->on_ready != NULL) w->agenda->on_ready(w->agenda);
 }
 
 /* WAITING -> IDLE: out of the room, deadline off. */
@@ -154,7 +156,7 @@ bool aq_waiter_settle(struct aq_waiter *w, enum aq_status status) {
 
 bool aq_waiter_abort(struct aq_waiter *w, enum aq_status status) {
   if (w->state != AQ_WAITING) return false;
-  if (w->leave != NULL) w->leave(w);
+  if (w->leave != NULL && !w->leave(w, status)) return false;
   stop_waiting(w);
   aq_waiter_ready(w, status);
   return true;
@@ -173,7 +175,7 @@ void aq_room_wake_all(struct aq_list *room, enum aq_status status) {
 
 void aq_waiter_drop(struct aq_waiter *w) {
   if (w->state == AQ_WAITING) {
-    if (w->leave != NULL) w->leave(w);
+    if (w->leave != NULL) w->leave(w, AQ_CLOSED);
     stop_waiting(w);
   }
   aq_list_unlink(&w->link);

@@ -7,9 +7,9 @@
 **                        ready (nothing to wait for)
 **
 ** A waiter stands between a thing (a queue's room, a deadline) and a party (a task, a callback),
-** with one function facing each: `leave` faces the thing and is called when the wait is broken off
-** (deadline, cancel); `wake` faces the party and is called once, from a turn. Whatever settles a
-** waiter first decides its status; later attempts are ignored. Its link is in exactly one list: a
+** with one function facing each: `leave` faces the thing and is called when the wait is to be broken
+** off (deadline, cancel), and may say that it cannot be; `wake` faces the party and is called once,
+** from a turn. Whatever settles a waiter first decides its status; later attempts are ignored. Its link is in exactly one list: a
 ** room while WAITING, the ready list while READY, none while IDLE.
 **
 ** The agenda is the ready list plus the heap of deadlines. One *turn* wakes the waiters that were
@@ -39,6 +39,7 @@ struct aq_agenda {
   uint64_t now_ns;          /* the clock as last looked at; owned by whoever drives the turns */
   uint64_t woken;           /* waiters woken since the start */
   uint64_t shuffle; /* state of the random order of each turn; 0: first come, first served */
+  void (*on_ready)(struct aq_agenda *a); /* is told that somebody has become ready; or NULL */
 };
 
 /* A moment at which `fire` is called from a turn. Armed = its node is in the heap. */
@@ -47,15 +48,23 @@ struct aq_deadline {
   void (*fire)(struct aq_deadline *d);
 };
 
+struct aq_waiter;
+
+/*
+** The waiter is about to leave the room because of `why`, AQ_CLOSED if nobody will be woken. False:
+** not yet; it stays WAITING until its thing settles it. Of aq_waiter_drop the answer is not heard.
+*/
+typedef bool aq_leave(struct aq_waiter *w, enum aq_status why);
+
 enum aq_waiter_state { AQ_IDLE, AQ_WAITING, AQ_READY };
 
 struct aq_waiter {
-  struct aq_list link;                /* in a room, in ready or batch, or alone */
-  struct aq_deadline deadline;        /* armed only while WAITING */
-  struct aq_agenda *agenda;           /* where it becomes ready */
-  void (*wake)(struct aq_waiter *w);  /* faces the party; the waiter is IDLE again */
-  void *thing;                        /* what is waited for; for leave and for the party */
-  void (*leave)(struct aq_waiter *w); /* faces the thing: about to leave the room; may be NULL */
+  struct aq_list link;               /* in a room, in ready or batch, or alone */
+  struct aq_deadline deadline;       /* armed only while WAITING */
+  struct aq_agenda *agenda;          /* where it becomes ready */
+  void (*wake)(struct aq_waiter *w); /* faces the party; the waiter is IDLE again */
+  void *thing;                       /* what is waited for; for leave and for the party */
+  aq_leave *leave;                   /* faces the thing; may be NULL */
   uint8_t state;  /* enum aq_waiter_state; a byte of its own, as the next: each is often written */
   uint8_t status; /* enum aq_status: how the wait ended; valid from READY on */
   bool is_branch; /* of a select: settling calls wake at once and never queues it */
@@ -115,7 +124,7 @@ void aq_waiter_init(struct aq_waiter *w, struct aq_agenda *a, void (*wake)(struc
 ** IDLE -> WAITING at the tail of `room` (NULL: waits for its deadline only). `deadline_ns` may be
 ** AQ_NEVER; any other needs aq_agenda_reserve before.
 */
-void aq_waiter_enter(struct aq_waiter *w, struct aq_list *room, void (*leave)(struct aq_waiter *w),
+void aq_waiter_enter(struct aq_waiter *w, struct aq_list *room, aq_leave *leave,
                      uint64_t deadline_ns);
 
 /* IDLE -> READY: there is nothing to wait for but the next turn. */
@@ -124,7 +133,8 @@ void aq_waiter_ready(struct aq_waiter *w, enum aq_status status);
 /* WAITING -> READY, called by the thing. Returns false, with nothing done, in any other state. */
 bool aq_waiter_settle(struct aq_waiter *w, enum aq_status status);
 
-/* WAITING -> READY, called by anybody else: the thing is told through `leave`. As settle else. */
+/* WAITING -> READY, called by anybody else: the thing is told through `leave`. False, with nothing
+** done, in any other state, and if the thing does not let it go yet. */
 bool aq_waiter_abort(struct aq_waiter *w, enum aq_status status);
 
 /* The next waiter of the turn under way, IDLE and to be woken now; NULL: no more. */

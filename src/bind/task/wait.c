@@ -161,12 +161,17 @@ static int suspend(lua_State *L, struct aq_task *t, const struct aq_wait *wait, 
   return lua_yieldk(L, 0, context(L, t), k);
 }
 
-/* A cancelled task may not wait: it leaves what it has just entered. */
+/* A cancelled task may not wait: it leaves what it has just entered. If that does not let it go yet, the
+** cancel is still to come. */
 static void interrupt(struct aq_task *t) {
   if (!t->must_cancel && ++t->swallowed > PATIENCE && t->is_ending) t->is_stubborn = true;
   t->must_cancel = false;
   t->was_delivered = true;
-  if (!aq_waiter_abort(&t->waiter, AQ_CANCELLED)) t->waiter.status = AQ_CANCELLED;
+  if (aq_waiter_abort(&t->waiter, AQ_CANCELLED)) return;
+  if (t->waiter.state == AQ_WAITING)
+    t->must_cancel = true;
+  else
+    t->waiter.status = AQ_CANCELLED;
 }
 
 int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
