@@ -48,6 +48,171 @@ local function modules(texts)
   end })
 end
 
+-- A generator that holds a group, whose child feeds it, and cleans up with waits when it is left.
+local function held_by_group(log, own_error)
+  return function()
+    local clean <close> = setmetatable({}, { __close = function() -- luacheck: ignore
+      aq.shield(function()
+        tick(2)
+        log "cleaned up"
+      end)
+    end })
+    local group <close> = aq.TaskGroup()
+    local q = aq.Queue()
+    group:create_task(function()
+      for i = 1, 3 do q:put(i) tick() end
+      aq.Event():wait()
+    end)
+    while true do
+      local item = q:get()
+      if item == 2 and own_error then error(own_error, 0) end
+      coroutine.yield(item)
+    end
+  end
+end
+
+-- How a loop runs a generator: each gives an iterator of what it yields.
+local ways = {
+  wrap = coroutine.wrap,
+  ["resume and close"] = function(fn)
+    local co = coroutine.create(fn)
+    return function()
+      local ok, value = coroutine.resume(co)
+      if ok then return value end
+      assert.same({ false, value }, { coroutine.close(co) })
+      error(value, 0)
+    end
+  end,
+  ["three deep"] = function(fn)
+    local function inside(iterator)
+      return coroutine.wrap(function() for item in iterator do coroutine.yield(item) end end)
+    end
+    return inside(inside(coroutine.wrap(fn)))
+  end,
+}
+
+for way, iterator in pairs(ways) do
+  describe("a generator that is left by an error, by " .. way .. ",", function()
+    local log
+
+    local function drain(own_error)
+      for item in iterator(held_by_group(log, own_error)) do log(item) end
+    end
+
+    before_each(function() log = helper.log() end)
+
+    it("T2: a cancel arrives as itself, after a clean-up that waits", function()
+      local task = aq.create_task(drain)
+      tick(10)
+      task:cancel()
+      assert.equal(aq.CancelledError, error_of(task.await, task))
+      assert.is_true(task:cancelled())
+      assert.equal("1, 2, 3, cleaned up", log:text())
+    end)
+
+    it("G8: a deadline around it arrives as TimeoutError", function()
+      assert.equal(aq.TimeoutError, error_of(function()
+        local deadline <close> = aq.timeout(1) -- luacheck: ignore
+        drain()
+      end))
+      assert.equal(aq.TimeoutError, error_of(aq.wait_for, drain, 1))
+      assert.equal("1, 2, 3, cleaned up, 1, 2, 3, cleaned up", log:text())
+    end)
+
+    it("G9: an error of its own arrives as it was thrown", function()
+      local own = { "own" }
+      assert.is_true(rawequal(own, error_of(drain, own)))
+      assert.equal("1, cleaned up", log:text())
+    end)
+
+    it("the end of main lets it clean up", function()
+      aq.run(function()
+        aq.create_task(drain)
+        tick(10)
+      end)
+      assert.equal("1, 2, 3, cleaned up", log:text())
+    end)
+  end)
+end
+
+describe("a coroutine that an error has left", function()
+  it("is dead, closed with the error once, and has its traceback", function()
+    local co = coroutine.create(function()
+      local function thrower() error("deep", 0) end
+      coroutine.yield()
+      thrower()
+    end)
+    coroutine.resume(co)
+    assert.is_nil(debug.traceback(co):find("[C]: in ?", 1, true))
+    assert.same({ false, "deep" }, { coroutine.resume(co) })
+    assert.equal("dead", coroutine.status(co))
+    assert.matches("^stack traceback:\n.*in [^\n]*'thrower'\n", debug.traceback(co))
+    assert.matches("^hint\nstack traceback:\n.*'thrower'", debug.traceback(co, "hint"))
+    assert.same({ false, "deep" }, { coroutine.close(co) })
+    assert.is_true(coroutine.close(co))
+    assert.same({ false, "cannot resume dead coroutine" }, { coroutine.resume(co) })
+  end)
+
+  it("has arguments and results as ever, and its function may be one of C", function()
+    local co = coroutine.create(function(...) return select("#", ...), coroutine.yield(...) end)
+    assert.same({ true, 1, nil, n = 3 }, table.pack(coroutine.resume(co, 1, nil)))
+    assert.same({ true, 2, 3, nil, n = 4 }, table.pack(coroutine.resume(co, 3, nil)))
+    assert.same({ true, 7 }, { coroutine.resume(coroutine.create(math.max), 7, 3) })
+    assert.same({ false, "x" }, { coroutine.resume(coroutine.create(error), "x", 0) })
+  end)
+
+  it("coroutine.close from outside: a wait is refused by name, and the rest is done", function()
+    local log = helper.log()
+    local co = coroutine.create(function()
+      local mark <close> = setmetatable({}, { __close = function() log "closed" end }) -- luacheck: ignore
+      local group <close> = aq.TaskGroup()
+      group:create_task(function()
+        local ok, err = pcall(aq.sleep, 100)
+        log(ok, err.name)
+      end)
+      coroutine.yield "in the block"
+    end)
+    coroutine.resume(co)
+    tick()
+    local ok, err = coroutine.close(co)
+    assert.is_false(ok)
+    assert.matches("cannot wait here: inside coroutine.close, which cannot be suspended", err, 1, true)
+    assert.equal("dead", coroutine.status(co))
+    assert.equal("closed", log:text())
+    tick(2)
+    assert.equal("closed, false CancelledError", log:text())
+  end)
+
+  it("closed from outside: what a child of its group fails with is reported", function()
+    local child
+    local co = coroutine.create(function()
+      local group <close> = aq.TaskGroup()
+      child = group:create_task(function()
+        pcall(aq.sleep, 100)
+        error("lost child", 0)
+      end)
+      coroutine.yield()
+    end)
+    local reports = helper.reports_of(function()
+      coroutine.resume(co)
+      tick()
+      coroutine.close(co)
+      tick(3)
+    end)
+    assert.same({ child, "lost child" }, { reports[1][1], reports[1][2] })
+    assert.equal(1, #reports)
+  end)
+
+  it("coroutine.close of one that runs says what Lua says", function()
+    assert.equal("cannot close a running coroutine",
+      error_of(coroutine.close, (coroutine.running())))
+    local outer = coroutine.running()
+    assert.equal("cannot close a normal coroutine", coroutine.wrap(function()
+      return error_of(coroutine.close, outer)
+    end)())
+  end)
+end)
+
 describe("a wait inside a coroutine", function()
   it("in a generator: the values go to the loop, the wait to the scheduler", function()
     local log = helper.log()
@@ -832,6 +997,34 @@ describe("a task's coroutine", function()
 end)
 
 describe("under stock Lua", function()
+  it("after aq.patch() a generator that is left by an error cleans up with waits", function()
+    local out, err, status = helper.run_stock [[
+      local aq = require "aqlua"
+      aq.patch()
+      local function generator()
+        local clean <close> = setmetatable({}, { __close = function()
+          aq.shield(function() aq.sleep(0.001) print "cleaned up" end)
+        end })
+        local group <close> = aq.TaskGroup()
+        group:create_task(aq.sleep, 100)
+        coroutine.yield(1)
+        aq.sleep(100)
+      end
+      local function drain() for i in coroutine.wrap(generator) do print(i) end end
+      aq.run(function()
+        local task = aq.create_task(drain)
+        aq.sleep(0.001)
+        task:cancel()
+        print(pcall(task.await, task))
+        print(task:cancelled())
+        print(pcall(aq.wait_for, drain, 0.001))
+      end)
+    ]]
+    assert.equal("1\ncleaned up\nfalse\tCancelledError: the task was cancelled\ntrue\n"
+      .. "1\ncleaned up\nfalse\tTimeoutError: the time is up\n", out)
+    assert.same({ "", 0 }, { err, status })
+  end)
+
   it("a wait under a resume that aqlua did not see names aq.patch", function()
     local out, err, status = helper.run_stock [[
       local aq = require "aqlua"

@@ -52,6 +52,7 @@ local function on_done(group, task)
   end
   if task:cancelled() or task:exception() == nil then return end
   note_failure(group, task, task:exception())
+  if group.has_ended then return internal.report_error(task, task:exception()) end
   if group.is_aborting then return end
   abort(group)
   internal.expire(group.scope)
@@ -105,9 +106,9 @@ local function await_children(group)
   return cancel
 end
 
--- All failures but the one that is raised.
-local function report_others(group)
-  for i = 2, #group.failures do
+-- All failures from the `first` on.
+local function report_failures(group, first)
+  for i = first, #group.failures do
     internal.report_error(group.failures[i].task, group.failures[i].err)
   end
 end
@@ -116,10 +117,14 @@ function Group:__close(err)
   if self.has_ended then return end
   if err ~= nil and err ~= aq.CancelledError then note_failure(self, self.task, err) end
   if err ~= nil and not self.is_aborting then abort(self) end
-  local cancel = await_children(self)
+  local has_waited, cancel = pcall(await_children, self)
   self.has_ended = true
   internal.leave(self.scope)
-  report_others(self)
+  if not has_waited then -- it may not wait where the block is left: the children end by themselves
+    report_failures(self, 1)
+    error(cancel, 0)
+  end
+  report_failures(self, 2)
   local first = self.failures[1]
   if first then
     internal.rearm_cancel()

@@ -18,6 +18,18 @@ void aq_push_stack(lua_State *L, lua_State *co, int level) {
   lua_remove(L, -2);
 }
 
+lua_CFunction aq_bottom_function(lua_State *co) {
+  lua_Debug ar;
+  int level = 0;
+  while (lua_getstack(co, level, &ar)) level++;
+  if (level == 0 || !lua_checkstack(co, 1)) return NULL;
+  lua_getstack(co, level - 1, &ar);
+  lua_getinfo(co, "f", &ar);
+  lua_CFunction fn = lua_tocfunction(co, -1);
+  lua_pop(co, 1);
+  return fn;
+}
+
 bool aq_push_line(lua_State *L, lua_State *co, int level) {
   lua_Debug ar;
   for (; lua_getstack(co, level, &ar); level++) {

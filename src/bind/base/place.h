@@ -14,4 +14,7 @@ void aq_push_stack(lua_State *L, lua_State *co, int level);
 ** library's own. False: there is none, and "?" is pushed. [-0, +1, m] */
 bool aq_push_line(lua_State *L, lua_State *co, int level);
 
+/* The C function at the bottom of a coroutine that does not run, or NULL. [-0, +0, -] */
+lua_CFunction aq_bottom_function(lua_State *co);
+
 #endif

@@ -46,6 +46,8 @@ static void make_tables(lua_State *L) {
   lua_setiuservalue(L, -2, AQ_UV_FAILED);
   push_weak_table(L, "k");
   lua_setiuservalue(L, -2, AQ_UV_WAITING);
+  push_weak_table(L, "k");
+  lua_setiuservalue(L, -2, AQ_UV_TRACEBACKS);
 }
 
 static void make_loop(lua_State *L, struct aq_runtime *rt) {

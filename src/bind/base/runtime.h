@@ -44,7 +44,8 @@ enum {
   AQ_UV_QUEUES,      /* the living queues, if anybody wants to know; weak keys (inspect.c) */
   AQ_UV_ON_INTERRUPT, /* who is asked first when the program is to stop, or nil (interrupt.c) */
   AQ_UV_BRANCH_META,  /* metatable of the branches of a select */
-  AQ_UV_COUNT = AQ_UV_BRANCH_META
+  AQ_UV_TRACEBACKS, /* coroutine of the user's -> its stack as text, when an error left it; weak keys */
+  AQ_UV_COUNT = AQ_UV_TRACEBACKS
 };
 
 /* One resume of a user's coroutine that is under way; on the C stack (lcoroutine.c). */
@@ -52,6 +53,7 @@ struct aq_level {
   lua_State *resumer;
   lua_State *resumed;
   struct aq_level *outer; /* the resume that the resumer is in, or NULL */
+  int depth;              /* 1, 2, ... from the outermost */
 };
 
 struct aq_runtime {

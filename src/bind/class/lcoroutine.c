@@ -11,16 +11,79 @@
 ** That works only if every level between can be suspended and was resumed by one of these: the
 ** chain of resumes under way is a list through the C stack (struct aq_level).
 **
+** At the bottom of a coroutine made here is `body`, which makes one protected call. So an error that leaves
+** the user's function runs the <close> variables there, inside, where they may wait; then the coroutine
+** dies of it as any other. Its stack is gone by then: the text of it is kept for debug.traceback.
+**
 ** A coroutine that is a task's, or is suspended in a wait, may be resumed by the scheduler only. It
 ** notices itself if somebody else does: it yields at once, as it was, and says so in
 ** rt->met_stranger.
 */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <string.h>
 
 #include "bind/base/error.h"
+#include "bind/base/place.h"
 #include "bind/task/task.h"
 #include "leaves.h"
+
+/* ---- the body -------------------------------------------------------------------------------- */
+
+/* The message handler: the stack of the coroutine, which is L, is kept as text while it is there. */
+static int keep_traceback(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (aq_error_is(L, 1, AQ_E_CANCELLED)) return 1;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  aq_runtime_push_uv(L, rt, AQ_UV_TRACEBACKS);
+  lua_pushthread(L);
+  aq_push_stack(L, L, 1);
+  lua_rawset(L, -3);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int body_end(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  return lua_gettop(L) - 1;
+}
+
+/* Upvalue 1: the user's function. */
+static int body(lua_State *L) {
+  int nargs = lua_gettop(L);
+  lua_pushcfunction(L, keep_traceback);
+  lua_insert(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 2);
+  return body_end(L, lua_pcallk(L, nargs, LUA_MULTRET, 1, 0, body_end), 0);
+}
+
+/* Pushes a coroutine that will run the function at 1. */
+static void push_coroutine(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, body, 1);
+  lua_xmove(L, co, 1);
+}
+
+/*
+** A body takes as much of Lua's C stack as a resume, and that is for some 195 of them. So a coroutine
+** that is started inside many others, as by a recursive generator, runs without: nearly as deep as
+** under a stock Lua, but an error that leaves it closes it from outside.
+*/
+enum { BODIES = 40 };
+
+static void spare_body(lua_State *co, int nargs) {
+  lua_Debug ar;
+  if (lua_status(co) != LUA_OK || lua_gettop(co) != nargs + 1 || lua_getstack(co, 0, &ar)) return;
+  if (lua_tocfunction(co, 1) != body || !lua_checkstack(co, 1)) return;
+  lua_getupvalue(co, 1, 1);
+  lua_replace(co, 1);
+}
+
+/* ---- resuming -------------------------------------------------------------------------------- */
 
 static lua_State *check_coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
@@ -51,12 +114,13 @@ static void set_waiting(lua_State *L, lua_State *co, bool waiting) {
 /* Resumes `co` with the `nargs` values on top of its stack; `*nresults` values are left there. */
 static enum outcome resume(lua_State *L, lua_State *co, int nargs, int *nresults) {
   struct aq_runtime *rt = aq_runtime(L);
-  struct aq_level level = {L, co, rt->level};
+  struct aq_level level = {L, co, rt->level, rt->level != NULL ? rt->level->depth + 1 : 1};
   if (aq_task_is_loaded(co)) {
     lua_pop(co, nargs);
     lua_pushliteral(co, "the coroutine is a task's");
     return FAILED;
   }
+  if (level.depth > BODIES) spare_body(co, nargs);
   rt->level = &level;
   rt->met_stranger = false;
   aq_runtime_moved(rt);
@@ -191,12 +255,15 @@ static int wrapped(lua_State *L) {
 }
 
 static int co_wrap(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  push_coroutine(L);
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_State *co = lua_newthread(L);
-  lua_pushvalue(L, 1);
-  lua_xmove(L, co, 1);
+  lua_insert(L, -2);
   lua_pushcclosure(L, wrapped, 2);
+  return 1;
+}
+
+static int co_create(lua_State *L) {
+  push_coroutine(L);
   return 1;
 }
 
@@ -218,34 +285,104 @@ static bool is_waiting(lua_State *L) {
   return waiting;
 }
 
-/* Upvalue 2: the stock function. */
-static int co_close(lua_State *L) {
-  lua_State *co = check_coroutine(L);
-  if (aq_task_owns(co)) return luaL_error(L, "close: the coroutine is a task's (use task:cancel)");
-  if (is_waiting(L)) return luaL_error(L, "close: the coroutine is waiting in the scheduler");
+/* Calls the stock function, upvalue 2, with the arguments on the stack. */
+static int call_stock(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   return lua_gettop(L);
 }
 
-/* Replaces the functions of the coroutine library. The stack is left as it was. [-0, +0, m] */
-static void patch_coroutine(lua_State *L) {
-  static const luaL_Reg REPLACED[] = {
-    {"resume", co_resume}, {"wrap", co_wrap}, {"yield", co_yield }, {NULL, NULL}};
-  lua_settop(L, 0);
-  lua_pushvalue(L, lua_upvalueindex(1));
+/* True for one that runs, or has resumed one that does. */
+static bool is_active(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  return co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar));
+}
+
+static int co_close(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime(L);
+  lua_State *co = check_coroutine(L), *outer = rt->closing;
+  if (is_active(L, co)) return call_stock(L); /* it refuses */
+  if (aq_task_owns(co)) return luaL_error(L, "close: the coroutine is a task's (use task:cancel)");
+  if (is_waiting(L)) return luaL_error(L, "close: the coroutine is waiting in the scheduler");
+  rt->closing = co;
+  int nresults = call_stock(L);
+  rt->closing = outer;
+  return nresults;
+}
+
+/* ---- debug.traceback ------------------------------------------------------------------------- */
+
+/* Pushes the text that was kept of a coroutine that an error has left; or nil. */
+static void push_kept(lua_State *L, lua_State *co) {
+  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_TRACEBACKS);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  lua_rawget(L, -2);
+}
+
+/* Cuts the frame of `body` off the traceback of `co` on top. */
+static void hide_body(lua_State *L, lua_State *co) {
+  static const char OURS[] = "\n\t[C]: in ?";
+  size_t length, ours = sizeof OURS - 1;
+  const char *text = lua_tolstring(L, -1, &length);
+  if (aq_bottom_function(co) == body && length >= ours &&
+      memcmp(text + length - ours, OURS, ours) == 0)
+    lua_pushlstring(L, text, length - ours);
+}
+
+/* debug.traceback([co,] [message [, level]]), as the stock function but for what `body` changes. */
+static int traceback(lua_State *L) {
+  int arg = lua_isthread(L, 1) ? 1 : 0;
+  lua_State *co = arg == 1 ? lua_tothread(L, 1) : L;
+  const char *message = lua_tostring(L, arg + 1);
+  lua_Integer level = luaL_optinteger(L, arg + 2, co == L ? 1 : 0);
+  lua_settop(L, arg + 1);
+  if (message == NULL && !lua_isnil(L, arg + 1)) return 1; /* no text: given back as it is */
+  if (co != L) push_kept(L, co);
+  if (co != L && level == 0 && !lua_isnil(L, -1)) {
+    if (message != NULL) lua_pushfstring(L, "%s\n%s", message, lua_tostring(L, -1));
+    return 1;
+  }
+  luaL_traceback(L, co, message, (int)level);
+  hide_body(L, co);
+  return 1;
+}
+
+/* Pushes a library that is loaded; false, and something else, if it is not. */
+static bool push_library(lua_State *L, const char *name) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (lua_getfield(L, 2, LUA_COLIBNAME) != LUA_TTABLE) return;
-  lua_remove(L, 2);
-  lua_getfield(L, 2, "close");
-  if (lua_tocfunction(L, -1) == co_close) return; /* done already */
-  lua_pop(L, 1);
+  bool is_there = lua_getfield(L, -1, name) == LUA_TTABLE;
+  lua_remove(L, -2);
+  return is_there;
+}
+
+/* Replaces the functions of coroutine; close keeps the stock one. The runtime is below the library, on
+** top. [-0, +0, m] */
+static void patch_coroutine(lua_State *L) {
+  static const luaL_Reg REPLACED[] = {{"create", co_create},
+                                      {"resume", co_resume},
+                                      {"wrap", co_wrap},
+                                      {"yield", co_yield },
+                                      {NULL, NULL}};
   aq_setfuncs(L, REPLACED);
-  lua_pushvalue(L, 1);
-  lua_getfield(L, 2, "close");
+  lua_pushvalue(L, -2);
+  lua_getfield(L, -2, "close");
   lua_pushcclosure(L, co_close, 2);
-  lua_setfield(L, 2, "close");
+  lua_setfield(L, -2, "close");
+}
+
+static void patch_debug(lua_State *L) {
+  static const luaL_Reg REPLACED[] = {{"traceback", traceback}, {NULL, NULL}};
+  aq_setfuncs(L, REPLACED);
+}
+
+/* Replaces functions of two libraries, if they are loaded. The runtime is at 1. [-0, +n, m] */
+static void patch_libraries(lua_State *L) {
+  lua_pushvalue(L, 1);
+  if (push_library(L, LUA_COLIBNAME)) patch_coroutine(L);
+  lua_pushvalue(L, 1);
+  if (push_library(L, LUA_DBLIBNAME)) patch_debug(L);
 }
 
 static int require_finish(lua_State *L, int status, lua_KContext ctx) {
@@ -271,10 +408,14 @@ static int co_require(lua_State *L) {
   return require_finish(L, LUA_OK, 0);
 }
 
-/* aq.patch(): replaces resume, wrap, yield and close of coroutines, and require. */
+/* aq.patch(): replaces functions of coroutine, debug.traceback, and require. */
 static int patch(lua_State *L) {
-  patch_coroutine(L);
-  aq_runtime(L)->is_patched = true;
+  struct aq_runtime *rt = aq_runtime(L);
+  if (rt->is_patched) return 0;
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  patch_libraries(L);
+  rt->is_patched = true;
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, co_require, 1);
   lua_setglobal(L, "require");

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "bind/base/error.h"
+#include "bind/base/place.h"
 #include "bind/base/pool.h"
 #include "ending.h"
 #include "traceback.h"
@@ -289,18 +290,7 @@ bool aq_task_is_loaded(lua_State *co) {
   return lua_status(co) == LUA_OK && !lua_getstack(co, 0, &ar) && lua_tocfunction(co, 1) == body;
 }
 
-bool aq_task_owns(lua_State *co) {
-  lua_Debug ar;
-  int level = 0;
-  if (aq_task_is_loaded(co)) return true;
-  while (lua_getstack(co, level, &ar)) level++;
-  if (level == 0 || !lua_checkstack(co, 1)) return false;
-  lua_getstack(co, level - 1, &ar);
-  lua_getinfo(co, "f", &ar);
-  bool owns = lua_tocfunction(co, -1) == body;
-  lua_pop(co, 1);
-  return owns;
-}
+bool aq_task_owns(lua_State *co) { return aq_task_is_loaded(co) || aq_bottom_function(co) == body; }
 
 /* A Task may be on the shelf a second time, for its callbacks. */
 void aq_task_push_all(lua_State *L, struct aq_runtime *rt) {

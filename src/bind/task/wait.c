@@ -77,7 +77,10 @@ static void push_obstacle(lua_State *L, lua_State *co) {
 }
 
 static void refuse_to_wait(lua_State *L, lua_State *co) {
-  push_obstacle(L, co);
+  if (co == aq_runtime_of(L)->closing)
+    lua_pushliteral(L, "coroutine.close");
+  else
+    push_obstacle(L, co);
   const char *name = lua_isnil(L, -1) ? "a function of C" : lua_tostring(L, -1);
   aq_error_misuse(L, "cannot wait here: inside %s, which cannot be suspended", name);
 }
