@@ -350,8 +350,12 @@ describe("a wait outside a task", function()
     end)
     tick(3)
     assert.equal(7, #texts)
-    local expected = "no task is running: wrap your program in aq.run, or start it with aqlua"
-    for _, text in ipairs(texts) do assert.matches(expected, text, 1, true) end
+    local expected = "cannot wait in a callback: no task is running here; create one, or call "
+      .. "what never waits: put_nowait, set, set_result"
+    for _, text in ipairs(texts) do
+      assert.matches("^spec/error_spec.lua:%d+: ", text)
+      assert.matches(expected, text, 1, true)
+    end
     assert.equal(0, q:qsize())
   end)
 

@@ -87,7 +87,7 @@ describe("luv", function()
       uv.new_timer():start(1, 0, function() aq.sleep(1) end)
       aq.sleep(0.05)
     ]]
-    assert.matches("no task is running", err, 1, true)
+    assert.matches("cannot wait in a callback: no task is running here; create one", err, 1, true)
     assert.equal(1, how)
   end)
 

@@ -26,7 +26,7 @@ end
 -- Refuses a call that waits, outside of a task.
 function internal.check_task(level)
   if aq.current_task() then return end
-  error("no task is running: wrap your program in aq.run, or start it with aqlua", level + 1)
+  error(internal.why_no_task(), level + 1)
 end
 
 local GRACE = 5 -- seconds that clean-up may take when the program is over

@@ -152,6 +152,12 @@ static int check_wait(lua_State *L) {
   return 0;
 }
 
+/* internal: what to tell somebody who would wait while no task is running */
+static int why_no_task(lua_State *L) {
+  lua_pushstring(L, aq_task_why_none(aq_runtime(L)));
+  return 1;
+}
+
 /* internal: ends the suspended task by force */
 static int close_task(lua_State *L) {
   struct aq_task *t = aq_check_task(L, 1);
@@ -215,12 +221,22 @@ void aq_open_task(lua_State *L) {
                                        {"current_task", current_task},
                                        {"on_error", on_error},
                                        {NULL, NULL}};
-  static const luaL_Reg INTERNAL[] = {
-    {"report_error", report_error}, {"check_wait", check_wait}, {"is_callable", is_callable},
-    {"rearm_cancel", rearm_cancel}, {"raise_from", raise_from}, {"create_task", create_task},
-    {"live_tasks", live_tasks},     {"is_older", is_older},     {"scope", scope},
-    {"new_scope", new_scope},       {"end_task", end_task},     {"close_task", close_task},
-    {"is_stubborn", is_stubborn},   {"report", report},         {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {{"report_error", report_error},
+                                      {"check_wait", check_wait},
+                                      {"is_callable", is_callable},
+                                      {"rearm_cancel", rearm_cancel},
+                                      {"raise_from", raise_from},
+                                      {"create_task", create_task},
+                                      {"live_tasks", live_tasks},
+                                      {"is_older", is_older},
+                                      {"scope", scope},
+                                      {"new_scope", new_scope},
+                                      {"end_task", end_task},
+                                      {"close_task", close_task},
+                                      {"is_stubborn", is_stubborn},
+                                      {"report", report},
+                                      {"why_no_task", why_no_task},
+                                      {NULL, NULL}};
   aq_push_class(L, "Task", METHODS, META);
   lua_setiuservalue(L, -3, AQ_UV_TASK_META);
   aq_setfuncs(L, FUNCTIONS);

@@ -19,9 +19,14 @@ enum { PATIENCE = 100 }; /* cancels a task may swallow when the program is over 
 
 /* ---- may it wait here? ----------------------------------------------------------------------- */
 
-void aq_task_refuse(lua_State *L) {
-  aq_error_misuse(L, "no task is running: wrap your program in aq.run, or start it with aqlua");
+const char *aq_task_why_none(const struct aq_runtime *rt) {
+  if (rt->is_running)
+    return "cannot wait in a callback: no task is running here; create one, or call what never "
+           "waits: put_nowait, set, set_result";
+  return "no task is running: wrap your program in aq.run, or start it with aqlua";
 }
+
+void aq_task_refuse(lua_State *L) { aq_error_misuse(L, "%s", aq_task_why_none(aq_runtime(L))); }
 
 /* Pushes "module.name" if the function below the module's table on top is in it; pops the table. */
 static bool push_name_in(lua_State *L, const char *module) {

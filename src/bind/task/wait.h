@@ -27,7 +27,10 @@ struct aq_wait {
   void (*give_up)(lua_State *L, struct aq_task *t);
 };
 
-/* Raises that no task is running. */
+/* What to tell somebody who would wait while no task is running. */
+const char *aq_task_why_none(const struct aq_runtime *rt);
+
+/* Raises that, from inside a C function of the library. */
 void aq_task_refuse(lua_State *L);
 
 /* The running task, for a call that may have to wait; raises if there is none. */
