@@ -363,7 +363,7 @@ aq.Queue():get()
     local out, err, status = run_script [[
       local aq = require "aqlua"
       local task = aq.create_task(function()
-        print(pcall(aq.sleep, math.huge))
+        print(pcall(aq.await, function() end))
       end)
       print(select(2, pcall(aq.Queue().get, aq.Queue())) == aq.DeadlockError)
       print(task:done())

@@ -122,6 +122,16 @@ describe("the first signal", function()
     assert.same({ "false\nfalse\ngoes on\n", "", 0 }, { out, err, how })
   end)
 
+  it("ends a wait with a deadline beyond the clock, which is no deadlock (O3)", function()
+    for _, seconds in ipairs { "9.3e9", "math.huge" } do
+      for _, wait in ipairs { "aq.sleep(%s)", "aq.Queue():get(%s)" } do
+        local _, err, how = run("later(0.05, 'TERM') " .. wait:format(seconds))
+        assert.matches("terminated by SIGTERM", err, 1, true)
+        assert.equal("signal 15", how)
+      end
+    end
+  end)
+
   it("lets os.exit give another status", function()
     local _, err, how = run [[
       later(0.1, "TERM")

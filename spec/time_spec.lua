@@ -57,6 +57,20 @@ describe("sleep", function()
     for _, task in ipairs(tasks) do assert.is_true(task:cancelled()) end
   end)
 
+  it("counts centuries (X11)", function()
+    local start = aq.now()
+    aq.sleep(9.3e9)
+    assert.near(start + 9.3e9, aq.now(), 1)
+  end)
+
+  it("of infinity ends no test: the virtual clock cannot jump there (O3, O4)", function()
+    for _, seconds in ipairs { math.huge, 2e10 } do
+      local start = aq.now()
+      assert.equal(aq.DeadlockError, error_of(aq.sleep, seconds))
+      assert.equal(start, aq.now())
+    end
+  end)
+
   it("refuses NaN and what is no number (H3)", function()
     for _, bad in ipairs { 0 / 0, -(0 / 0), "1", "", true, {}, print } do
       assert.matches("bad argument #1 to", error_of(aq.sleep, bad), 1, true)

@@ -531,8 +531,9 @@ describe("timeout", function()
     assert.near(start + 4, timeout:when(), 1e-6)
   end)
 
-  it("when is nil, one value, if there is no deadline", function()
+  it("when is nil, one value, if there is no deadline; infinity beyond the clock", function()
     within(nil, function(t) assert.equal(1, select("#", t:when())) end)
+    within(math.huge, function(t) assert.equal(math.huge, t:when()) end)
   end)
 
   it("without a time has no deadline until one is set", function()

@@ -148,18 +148,33 @@ TEST(L6_a_deadline_counts_from_a_fresh_clock) {
   close_loop();
 }
 
-TEST(a_deadline_beyond_the_clock_is_never) {
+TEST(a_deadline_beyond_the_clock_is_far_and_only_never_is_never) {
   open_loop(NULL);
   CHECK_EQ(aq_loop_deadline(loop, AQ_NEVER), AQ_NEVER);
-  CHECK_EQ(aq_loop_deadline(loop, AQ_NEVER - 1), AQ_NEVER);
+  CHECK_EQ(aq_loop_deadline(loop, AQ_FAR), AQ_FAR);
+  CHECK_EQ(aq_loop_deadline(loop, AQ_FAR - 1), AQ_FAR);
   uint64_t now_ns = aq_loop_now(loop);
   CHECK(aq_loop_deadline(loop, 1000) >= now_ns + 1000);
   close_loop();
 }
 
+TEST(O3_a_far_deadline_keeps_the_loop_waiting) {
+  open_loop(NULL);
+  aq_waiter_enter(&a.waiter, NULL, NULL, AQ_NEVER);
+  sleep_until(&b, AQ_FAR);
+  start_handle(1);
+  uv_unref((uv_handle_t *)&handle); /* as the bell of a signal handler, it keeps nothing alive */
+  while (a.wakes == 0)
+    if (!CHECK(aq_loop_step(loop))) break;
+  CHECK_EQ(b.wakes, 0);
+  aq_waiter_drop(&b.waiter);
+  run();
+  close_loop();
+}
+
 TEST(a_very_distant_deadline_does_not_keep_a_near_one_from_firing) {
   open_loop(NULL);
-  sleep_until(&b, AQ_NEVER - 1);
+  sleep_until(&b, AQ_FAR);
   sleep_until(&a, aq_loop_deadline(loop, MS));
   while (a.wakes == 0)
     if (!CHECK(aq_loop_step(loop))) break;
@@ -300,6 +315,21 @@ TEST(O4_a_deadline_in_the_past_does_not_turn_the_virtual_clock_back) {
   run();
   CHECK_EQ(a.wakes, 1);
   CHECK(aq_loop_now(loop) == start_ns);
+  close_loop();
+}
+
+TEST(O4_the_virtual_clock_does_not_jump_beyond_its_end) {
+  open_loop(NULL);
+  aq_loop_use_virtual(loop, true);
+  uint64_t last_ns = AQ_FAR - 1;
+  sleep_until(&a, last_ns);
+  sleep_until(&b, AQ_FAR);
+  run();
+  CHECK_EQ(a.wakes, 1);
+  CHECK_EQ(b.wakes, 0);
+  CHECK(aq_loop_now(loop) == last_ns);
+  CHECK(aq_loop_from_now(loop, HOUR) == AQ_FAR);
+  aq_waiter_drop(&b.waiter);
   close_loop();
 }
 

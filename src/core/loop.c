@@ -58,7 +58,7 @@ uint64_t aq_loop_now(const struct aq_loop *loop) {
 
 uint64_t aq_loop_from_now(const struct aq_loop *loop, uint64_t timeout_ns) {
   uint64_t now_ns = aq_loop_now(loop);
-  return timeout_ns < AQ_NEVER - now_ns ? now_ns + timeout_ns : AQ_NEVER;
+  return timeout_ns < AQ_FAR - now_ns ? now_ns + timeout_ns : AQ_FAR;
 }
 
 void aq_loop_use_virtual(struct aq_loop *loop, bool on) {
@@ -114,7 +114,8 @@ static bool wait_for_work(struct aq_loop *loop) {
     poll(loop, UV_RUN_NOWAIT);
     return true;
   }
-  if (deadline_ns == AQ_NEVER && !uv_loop_alive(loop->uv)) return false;
+  uint64_t none_from_ns = loop->is_virtual ? AQ_FAR : AQ_NEVER;
+  if (deadline_ns >= none_from_ns && !uv_loop_alive(loop->uv)) return false;
   if (loop->is_virtual)
     poll_virtually(loop, deadline_ns);
   else if (deadline_ns == AQ_NEVER)

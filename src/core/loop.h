@@ -45,7 +45,7 @@ void aq_loop_free(struct aq_loop *loop);
 /* The clock in nanoseconds, read afresh: monotonic, from an arbitrary start. */
 uint64_t aq_loop_now(const struct aq_loop *loop);
 
-/* The moment `timeout_ns` from now, or AQ_NEVER if the clock cannot reach it. */
+/* The moment `timeout_ns` from now, or AQ_FAR if the clock cannot reach it. */
 uint64_t aq_loop_from_now(const struct aq_loop *loop, uint64_t timeout_ns);
 
 /* The deadline for a timeout; AQ_NEVER for AQ_NEVER, without looking at the clock. */
@@ -56,7 +56,7 @@ static inline uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t tim
 /*
 ** Polls when nothing is ready (it blocks until something may be) or when a poll is due: what comes
 ** before each turn. False if nothing is ready and nothing ever can be: no deadline, and no live
-** handle in the uv loop.
+** handle in the uv loop. AQ_FAR is a deadline, but the virtual clock cannot jump to it.
 */
 bool aq_loop_poll(struct aq_loop *loop);
 

@@ -30,7 +30,8 @@
 #include "list.h"
 #include "status.h"
 
-#define AQ_NEVER UINT64_MAX /* a deadline that does not come */
+#define AQ_NEVER UINT64_MAX   /* a deadline that does not come */
+#define AQ_FAR (AQ_NEVER - 1) /* one that is beyond the clock: armed, and never reached */
 
 struct aq_agenda {
   struct aq_list ready;     /* READY waiters, in the order they will be woken */

@@ -110,5 +110,5 @@ uint64_t aq_check_given_timeout(lua_State *L, int idx) {
   if (isnan(seconds)) luaL_argerror(L, idx, "number of seconds expected, got NaN");
   if (seconds <= 0) return 0;
   lua_Number ns = ceil(seconds * 1e9);
-  return ns < (lua_Number)INT64_MAX ? (uint64_t)ns : AQ_NEVER;
+  return ns < (lua_Number)AQ_FAR ? (uint64_t)ns : AQ_FAR;
 }

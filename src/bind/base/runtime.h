@@ -138,8 +138,9 @@ void aq_setfuncs(lua_State *L, const struct luaL_Reg *functions);
 /* The timeout at `idx`, which is there. Use aq_check_timeout. [-0, +0, v] */
 uint64_t aq_check_given_timeout(lua_State *L, int idx);
 
-/* Nanoseconds of the timeout at `idx` in seconds: AQ_NEVER for nil, none and infinity; 0 for what
-** is not positive. Raises on NaN and on what is no number. Rounds up. [-0, +0, v] */
+/* Nanoseconds of the timeout at `idx` in seconds: AQ_NEVER for nil and none, AQ_FAR for infinity and
+** what cannot be counted; 0 for what is not positive. Raises on NaN and on what is no number. Rounds
+** up. [-0, +0, v] */
 static inline uint64_t aq_check_timeout(lua_State *L, int idx) {
   return lua_gettop(L) < idx ? AQ_NEVER : aq_check_given_timeout(L, idx);
 }

@@ -9,6 +9,8 @@
 ** from then on the caller is shielded while it sees the target end (G7). What the target returns
 ** or raises is the outcome; only its being cancelled means that the time was up.
 */
+#include <math.h>
+
 #include "bind/base/class.h"
 #include "bind/base/error.h"
 #include "bind/task/cancel.h"
@@ -147,6 +149,8 @@ static int timeout_when(lua_State *L) {
   struct timeout *s = check_timeout(L);
   if (s->when_ns == AQ_NEVER)
     lua_pushnil(L);
+  else if (s->when_ns == AQ_FAR)
+    lua_pushnumber(L, HUGE_VAL);
   else
     lua_pushnumber(L, (lua_Number)s->when_ns / 1e9);
   return 1;
