@@ -129,7 +129,7 @@ ifeq ($(V),)
 say = @printf '  %-7s %s\n' $(1) $@;
 endif
 
-.PHONY: all tests deps run test check bench bench-docs bench-guard format clean install uninstall help FORCE
+.PHONY: all tests deps run test check bench bench-docs bench-guard pictures format clean install uninstall help FORCE
 
 all: $(exe) $(out)/libaqlua.a $(out)/aqlua.so
 
@@ -231,8 +231,12 @@ bench-docs: bench
 	@./aqlua bench/memory.lua
 	@./aqlua bench/latency.lua
 	@python3 bench/asyncio/latency.py
-	cp build/bench/results.svg docs/performance.svg
-	cp build/bench/curves.svg docs/curves.svg
+	cp build/bench/performance.tsv build/bench/curves.tsv docs/
+	@$(MAKE) pictures
+
+# The pictures in docs/, from the figures beside them.
+pictures: all
+	./aqlua bench/pictures.lua docs/performance.tsv docs/curves.tsv
 
 # Instructions of a few works against those recorded in bench/guard.json. RECORD=1 records.
 bench-guard:
@@ -299,6 +303,7 @@ help:
 	@echo 'make check      the tests under sanitizers, luacheck, clang-format, layers, -Werror'
 	@echo 'make bench      aqlua and its peers side by side; QUICK=1, PEERS="..." WORKS="..."'
 	@echo 'make bench-docs   bench, curves, memory and latency, and the pictures in docs/'
+	@echo 'make pictures     the pictures in docs/, from the figures in docs/*.tsv'
 	@echo 'make bench-guard  instructions against the recorded ones; RECORD=1 records'
 	@echo 'make format     lay out the C files with clang-format'
 	@echo 'make deps       install what building needs; FOR=test or FOR=check for more'

@@ -5,7 +5,7 @@
 --   ./aqlua bench/curves.lua CURVE SIZE       one point, as a line of JSON
 --   QUICK=1 CURVES="timers getters" ./aqlua bench/curves.lua
 --
--- Writes build/bench/curves.json and curves.svg.
+-- Writes build/bench/curves.tsv, for bench/pictures.lua.
 package.path = (arg[0]:match("^(.*)/") or ".") .. "/?.lua;" .. package.path
 
 local aq = require "aqlua"
@@ -208,18 +208,18 @@ function curves.branches(size)
   return aq.now() - start, selects * size
 end
 
--- Name, smallest and largest size, what the curve shows.
+-- Name, smallest and largest size, what the curve shows, and what there are so many of.
 local shown = {
-  {"ring", 10, 100000, "a hop in a ring, by tasks"},
-  {"spawn", 10, 100000, "a task, by tasks at a time"},
-  {"length", 10, 1000000, "put + get, by items in the queue"},
-  {"lifo", 10, 1000000, "the same, LifoQueue"},
-  {"priority", 10, 1000000, "the same, PriorityQueue"},
-  {"timers", 10, 1000000, "a timeout armed and cancelled, by timers"},
-  {"getters", 10, 100000, "put to one of the getters waiting, by getters"},
-  {"cancel", 10, 100000, "cancel from the middle, by getters waiting"},
-  {"selects", 10, 100000, "put that elects one of the selects waiting, by selects"},
-  {"branches", 1, 1000, "a branch of a select that waits, by branches"},
+  {"ring", 10, 100000, "a hop in a ring", "tasks"},
+  {"spawn", 10, 100000, "a task, from creation to end", "tasks"},
+  {"length", 10, 1000000, "Queue: put + get", "items in the queue"},
+  {"lifo", 10, 1000000, "LifoQueue: put + get", "items in the queue"},
+  {"priority", 10, 1000000, "PriorityQueue: put + get", "items in the queue"},
+  {"timers", 10, 1000000, "a timeout armed and cancelled", "timers armed"},
+  {"getters", 10, 100000, "put to one of them", "getters waiting"},
+  {"cancel", 10, 100000, "cancel from the middle", "getters waiting"},
+  {"selects", 10, 100000, "put that elects one of them", "selects waiting"},
+  {"branches", 1, 1000, "a branch of a select that waits", "branches"},
 }
 
 if arg[1] then
@@ -233,13 +233,11 @@ end
 lib.sh("mkdir -p " .. lib.out)
 local pin, chosen = lib.pinned(), lib.selection("CURVES")
 local rounds = lib.quick and 1 or 3
-local results, plots, data = {}, {}, {}
+local lines = {}
 for _, curve in ipairs(shown) do
-  local name, smallest, largest, title = table.unpack(curve)
+  local name, smallest, largest, operation, by = table.unpack(curve)
   if not chosen or chosen[name] then
-    local points = {}
-    data[#data + 1] = ("$%s << END"):format(name)
-    io.write(("%-9s %-55s"):format(name, title))
+    io.write(("%-9s %-55s"):format(name, operation .. ", by " .. by))
     io.write(smallest == 1 and "" or (" "):rep(9))
     local size = smallest
     while size <= (lib.quick and largest // 10 or largest) do
@@ -251,31 +249,13 @@ for _, curve in ipairs(shown) do
         times[i] = lib.decode(line).ns_per_op
       end
       local ns = lib.median(times)
-      points[#points + 1] = {size = size, ns_per_op = ns}
-      data[#data + 1] = ("%d %.2f"):format(size, ns)
+      table.insert(lines, {operation = operation, by = by, size = size, ns = lib.plain(ns)})
       io.write((" %8s"):format(lib.figure(ns)))
       io.flush()
       size = size * 10
     end
     io.write("\n")
-    data[#data + 1] = "END"
-    plots[#plots + 1] = ("$%s with linespoints lw 2 title '%s'"):format(name, title)
-    results[name] = points
   end
 end
 print("ns per operation at 1, 10, 100, 1,000, ...; the median of " .. rounds)
-lib.write_json("build/bench/curves.json", results)
-lib.plot("build/bench/curves.svg", table.concat({
-  table.concat(data, "\n"),
-  "set terminal svg size 1000,600 font 'sans,12' background rgb 'white'",
-  "set output 'build/bench/curves.svg'",
-  "set title 'ns per operation'",
-  "set logscale xy",
-  "set linetype 9 lc rgb 'brown'", -- gnuplot has eight colours of its own
-  "set linetype 10 lc rgb 'gray50'",
-  "set yrange [10:*]",
-  "set format x '10^{%T}'",
-  "set grid",
-  "set key outside below",
-  "plot " .. table.concat(plots, ", "),
-}, "\n") .. "\n")
+lib.write_tsv("build/bench/curves.tsv", {"operation", "by", "size", "ns"}, lines)

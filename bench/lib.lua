@@ -1,4 +1,4 @@
--- What the programs of bench/ share: running commands, medians, JSON, gnuplot.
+-- What the programs of bench/ share: running commands, medians, JSON, tables.
 -- Plain Lua 5.4, run by lua5.4 or by aqlua.
 local lib = {}
 
@@ -64,6 +64,11 @@ function lib.figure(x)
     whole, count = whole:gsub("^(%d+)(%d%d%d)", "%1,%2")
   until count == 0
   return whole .. rest
+end
+
+-- The same for a program to read: without the commas.
+function lib.plain(x)
+  return (lib.figure(x):gsub(",", ""))
 end
 
 local escapes = {['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r"}
@@ -208,17 +213,38 @@ function lib.write_json(path, value)
   print("wrote " .. path)
 end
 
--- Runs a gnuplot script that draws `path`.
-function lib.plot(path, script)
-  if not lib.installed("gnuplot") then
-    print("no picture: gnuplot is not installed (Debian package gnuplot-nox)")
-    return
+-- A file of lines with tabs between their columns, whose names are the first line.
+function lib.write_tsv(path, columns, lines)
+  local text = {table.concat(columns, "\t")}
+  for _, line in ipairs(lines) do
+    local cells = {}
+    for i, column in ipairs(columns) do
+      cells[i] = line[column]
+    end
+    text[#text + 1] = table.concat(cells, "\t")
   end
-  local source = path:gsub("%.svg$", ".gnuplot")
-  lib.write(source, script)
-  if lib.sh("gnuplot " .. source) then
-    print("wrote " .. path)
+  lib.write(path, table.concat(text, "\n") .. "\n")
+  print("wrote " .. path)
+end
+
+-- Its lines, {column = text}, and the names of its columns.
+function lib.read_tsv(path)
+  local columns, lines = {}, {}
+  for text in io.lines(path) do
+    local line = {}
+    for cell in text:gmatch("[^\t]+") do
+      line[#line + 1] = cell
+    end
+    if #columns == 0 then
+      columns = line
+    else
+      for i, column in ipairs(columns) do
+        line[column] = line[i]
+      end
+      lines[#lines + 1] = line
+    end
   end
+  return lines, columns
 end
 
 return lib
