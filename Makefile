@@ -16,7 +16,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
-VARIANT ?= release# own objects for each: release, debug, asan; gcc and clang for -Werror builds
+VARIANT ?= release# own objects for each: release, debug, asan, tsan; gcc, clang for -Werror builds
 SCRIPT  ?= scripts/race.lua
 ARGS    ?=
 DEPS    ?=
@@ -82,6 +82,7 @@ core_obj := $(call obj,$(core_src))
 lib_obj  := $(core_obj) $(call obj,$(bind_src)) $(B)/lua_sources.o
 exe_obj  := $(call obj,$(exe_src)) $(B)/usage.o
 tests    := $(patsubst %.c,$(B)/%,$(test_src) $(app_test_src))
+thread_tests := $(B)/spec/core/inbox_test
 
 ifeq ($(shell uname -s),Darwin)
 SHARED = libaqlua.$(SOMAJOR).dylib
@@ -111,6 +112,9 @@ variant_cflags  := -DAQ_DEBUG -O0
 else ifeq ($(VARIANT),asan)
 variant_cflags  := -DAQ_DEBUG -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 variant_ldflags := -fsanitize=address,undefined
+else ifeq ($(VARIANT),tsan)
+variant_cflags  := -DAQ_DEBUG -O1 -fno-omit-frame-pointer -fsanitize=thread
+variant_ldflags := -fsanitize=thread
 endif
 
 # Kernel and binding are optimised as one program, where the compiler and its linker can. The objects
@@ -129,12 +133,16 @@ ifeq ($(V),)
 say = @printf '  %-7s %s\n' $(1) $@;
 endif
 
-.PHONY: all tests deps run test check bench bench-docs bench-guard pictures format clean install uninstall help FORCE
+.PHONY: all tests thread-tests deps run test check bench bench-docs bench-guard pictures format clean install uninstall help FORCE
 
 all: $(exe) $(out)/libaqlua.a $(out)/aqlua.so
 
 tests: $(tests)
 	@:
+
+# The kernel tests that have threads, for VARIANT=tsan.
+thread-tests: $(thread_tests)
+	@for test in $^; do $$test || exit 1; done
 
 $(exe): $(exe_obj) $(lib_obj)
 	$(call say,LINK)$(link) $(exe_ldflags) -o $@ $(exe_obj) $(lib_obj) $(exe_lua) $(UV_LIBS) $(system_libs)
@@ -311,5 +319,5 @@ help:
 	@echo 'make clean      remove build/ and ./aqlua'
 	@echo
 	@echo 'DEPS=no         install nothing, only say what is missing'
-	@echo 'VARIANT=debug   invariants checked, no optimisation; asan: with sanitizers (build/asan)'
+	@echo 'VARIANT=debug   invariants checked, no optimisation; asan, tsan: with sanitizers (build/asan)'
 	@echo 'CC CFLAGS LDFLAGS LUA_CFLAGS LUA_LIBS UV_CFLAGS UV_LIBS WERROR=1 V=1'

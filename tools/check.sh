@@ -1,6 +1,6 @@
 #!/bin/sh
-# All that `make check` looks at: builds without a warning, the linters, and the tests under
-# AddressSanitizer (with leaks) and UBSan. Prints the sum of the tests, then a line per other check.
+# All that `make check` looks at: builds without a warning, the linters, the tests with threads under
+# ThreadSanitizer, and all under AddressSanitizer (with leaks) and UBSan. Prints the sum of the tests, then a line per other check.
 # Each goes on when an earlier one failed; the status says whether all were well.
 
 make=${MAKE:-make}
@@ -51,6 +51,7 @@ for cc in gcc clang; do
     result "$cc -Werror" "skipped, not installed"
   fi
 done
+check "threads" build VARIANT=tsan thread-tests
 
 echo "== tests under sanitizers"
 # The plain build is there for the specs that load the module into a stock Lua.

@@ -85,7 +85,7 @@ package_for() {
     dnf:libuv) echo libuv-devel ;;
     dnf:lua5.4) echo lua ;;
     dnf:clang-format) echo clang-tools-extra ;;
-    dnf:sanitizers) echo libasan libubsan ;;
+    dnf:sanitizers) echo libasan libubsan libtsan ;;
     dnf:busted | dnf:luacheck) echo '?' ;;
 
     pacman:cc | pacman:sanitizers) echo gcc ;;
