@@ -77,6 +77,82 @@ describe("an error value", function()
     assert.is_true(after - before < 1)
   end)
 
+  it("is joined as text with ..", function()
+    local err, text = aq.TimeoutError, "TimeoutError: the time is up"
+    assert.equal("late: " .. text, "late: " .. err)
+    assert.equal(text .. "!", err .. "!")
+    assert.equal(text .. 1, err .. 1)
+    assert.equal(text .. text, err .. err)
+    assert.equal("a" .. text .. "b", "a" .. err .. "b")
+    assert.equal("QueueShutDown: the queue has been shut down", "" .. aq.QueueShutDown)
+  end)
+
+  it("is joined with what has a __concat of its own", function()
+    local bag = setmetatable({}, { __concat = function(a, b)
+      return type(a) == "string" and a .. "|bag" or "bag|" .. tostring(b)
+    end })
+    assert.equal("TimeoutError: the time is up|bag", aq.TimeoutError .. bag)
+    assert.equal("bag|TimeoutError: the time is up", bag .. aq.TimeoutError)
+  end)
+
+  it("refuses to be joined with what a string refuses, at the caller", function()
+    local err = aq.TimeoutError
+    assert_located("attempt to concatenate a nil value", function() return err .. nil end)
+    assert_located("attempt to concatenate a nil value", function() return nil .. err end)
+    assert_located("attempt to concatenate a table value", function() return err .. {} end)
+    assert_located("attempt to concatenate a boolean value", function() return true .. err end)
+  end)
+
+  it("has the methods of strings, on its text", function()
+    local err = aq.TimeoutError
+    assert.equal("TIMEOUTERROR: THE TIME IS UP", err:upper())
+    assert.equal("TimeoutError", err:match "^(%a+):")
+    assert.same({ 15, 17 }, { err:find("the", 1, true) })
+    assert.same({ "TimeoutError: no time is up", 1 }, { err:gsub("the", "no") })
+    assert.equal("Time", err:sub(1, 4))
+    assert.equal(28, err:len())
+    local words = {}
+    for word in err:gmatch "%a+" do words[#words + 1] = word end
+    assert.same({ "TimeoutError", "the", "time", "is", "up" }, words)
+    assert.equal("X", err.upper "x")
+  end)
+
+  it("has them with the message that it carries", function()
+    local task = aq.create_task(function() return error_of(aq.sleep, 10) end)
+    tick()
+    task:cancel "no more paper"
+    local err = task:await()
+    assert.is_truthy(err:find("no more paper", 1, true))
+    assert.equal("no more paper", err.message)
+    assert.equal("CancelledError: no more paper.", err .. ".")
+  end)
+
+  it("has those that the program adds to strings, which may wait", function()
+    function string.slowly(text, more) -- luacheck: ignore
+      aq.sleep(1)
+      return text .. more, nil
+    end
+    local results = table.pack(aq.QueueEmpty:slowly "!")
+    string.slowly = nil -- luacheck: ignore
+    assert.same({ "QueueEmpty: no item is free in the queue!", n = 2 }, results)
+    assert.is_nil(aq.QueueEmpty.slowly)
+  end)
+
+  it("locates the complaints of a method at the caller", function()
+    local err = aq.TimeoutError
+    assert_located("bad argument #1 to 'rep' (number expected, got no value)",
+      function() err:rep() end)
+    assert_located("bad argument #1 to 'find' (string expected, got nil)",
+      function() err:find(nil) end)
+  end)
+
+  it("has own fields that win over methods of strings", function()
+    string.name, string.message = string.upper, string.upper -- luacheck: ignore
+    local name, message = aq.TimeoutError.name, aq.TimeoutError.message
+    string.name, string.message = nil, nil -- luacheck: ignore
+    assert.same({ "TimeoutError", "the time is up" }, { name, message })
+  end)
+
   it("cannot be changed", function()
     assert.is_false(pcall(function() aq.TimeoutError.message = "x" end))
     assert.is_false(pcall(function() aq.TimeoutError.name = "x" end))

@@ -14,8 +14,9 @@
 ---@field DeadlockError aqlua.Error nothing can ever wake the waiting tasks
 local aq = {}
 
----An error value. Compare it with `==`: two of one kind are equal.
----@class aqlua.Error: userdata
+---An error value. Compare it with `==`: two of one kind are equal. It has the methods of strings.
+---@class aqlua.Error: userdata, stringlib
+---@operator concat(any): string
 ---@field name string the kind, e.g. "TimeoutError"
 ---@field message any a sentence, or what `task:cancel` was given
 

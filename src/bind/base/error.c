@@ -138,9 +138,68 @@ static int error_eq(lua_State *L) {
   return 1;
 }
 
+static bool is_plain_function(lua_State *L, int idx) {
+  if (!lua_iscfunction(L, idx)) return false;
+  return lua_getupvalue(L, idx, 1) == NULL;
+}
+
+static int method_end(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return lua_gettop(L);
+}
+
+/*
+** A string's method, called on an error value: upvalue 1 is the method. One in C runs in the place of
+** this function, so that what it complains of is located at the caller.
+*/
+static int call_on_text(lua_State *L) {
+  if (luaL_testudata(L, 1, ERROR_TYPE) != NULL) {
+    luaL_tolstring(L, 1, NULL);
+    lua_replace(L, 1);
+  }
+  if (is_plain_function(L, lua_upvalueindex(1))) return lua_tocfunction(L, lua_upvalueindex(1))(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, method_end);
+  return method_end(L, LUA_OK, 0);
+}
+
+/* Pushes the method that strings have under the key at 2, for the text of an error value; or nil. */
+static void push_string_method(lua_State *L) {
+  lua_pushliteral(L, "");
+  bool has_methods = luaL_getmetafield(L, -1, "__index") == LUA_TTABLE;
+  if (has_methods) lua_getfield(L, -1, lua_tostring(L, 2));
+  if (has_methods && lua_isfunction(L, -1))
+    lua_pushcclosure(L, call_on_text, 1);
+  else
+    lua_pushnil(L);
+}
+
+/* The operand at `idx` becomes its text, if it is an error value. Refuses what no string can be joined
+** with. */
+static void prepare_operand(lua_State *L, int idx) {
+  if (luaL_testudata(L, idx, ERROR_TYPE) != NULL) {
+    luaL_tolstring(L, idx, NULL);
+    lua_replace(L, idx);
+  } else if (!lua_isstring(L, idx)) {
+    if (luaL_getmetafield(L, idx, "__concat") == LUA_TNIL)
+      luaL_error(L, "attempt to concatenate a %s value", luaL_typename(L, idx));
+    lua_pop(L, 1);
+  }
+}
+
+static int error_concat(lua_State *L) {
+  prepare_operand(L, 1);
+  prepare_operand(L, 2);
+  lua_concat(L, 2);
+  return 1;
+}
+
 static int error_index(lua_State *L) {
   const struct error *e = check_error(L, 1);
-  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  const char *key = lua_tostring(L, 2);
   if (strcmp(key, "name") == 0)
     lua_pushstring(L, KINDS[e->kind].name);
   else if (strcmp(key, "message") == 0)
@@ -148,7 +207,7 @@ static int error_index(lua_State *L) {
   else if (strcmp(key, "stored") == 0)
     lua_getiuservalue(L, 1, UV_STORED);
   else
-    lua_pushnil(L);
+    push_string_method(L);
   return 1;
 }
 
@@ -164,8 +223,11 @@ static int with_stored(lua_State *L) {
 }
 
 void aq_error_open(lua_State *L, struct aq_runtime *rt) {
-  static const luaL_Reg META[] = {
-    {"__tostring", error_tostring}, {"__eq", error_eq}, {"__index", error_index}, {NULL, NULL}};
+  static const luaL_Reg META[] = {{"__tostring", error_tostring},
+                                  {"__eq", error_eq},
+                                  {"__index", error_index},
+                                  {"__concat", error_concat},
+                                  {NULL, NULL}};
   static const luaL_Reg INTERNAL[] = {{"with_stored", with_stored}, {NULL, NULL}};
   int module = lua_gettop(L);
   lua_getiuservalue(L, module - 1, AQ_UV_INTERNAL);
