@@ -1168,15 +1168,35 @@ describe("errors that nobody retrieved", function()
     assert.same({ "reported\tlost\nend\n", "", 0 }, { out, err, status })
   end)
 
-  it("a handler that raises is itself reported, and status 1 (T12)", function()
+  it("a handler that raises hides nothing: both errors are reported, status 1 (T12)", function()
     local _, err, status = helper.run_script [[
       local aq = require "aqlua"
       aq.on_error(function() error "the handler is broken" end)
-      aq.create_task(function() error "lost" end)
+      local function fail() error "lost" end
+      aq.create_task(fail):set_name "loser"
       aq.sleep(0)
     ]]
     assert.equal(1, status)
-    assert.matches("the handler is broken", err, 1, true)
+    local first = "aqlua: error in loser, which nobody retrieved: [^\n]*:3: lost\nstack traceback:"
+      .. "\n.*:3: in [^\n]*\n"
+    local second = "aqlua: error in the handler set with aq%.on_error: [^\n]*:2: "
+      .. "the handler is broken\nstack traceback:\n.*:2: in "
+    assert.matches("^" .. first .. second, err)
+    assert.not_matches("[C]: in ?", err, 1, true)
+  end)
+
+  it("of a handler whose error has no words, and of one that it passes on (T12)", function()
+    local _, err, status = helper.run_script [[
+      local aq = require "aqlua"
+      aq.on_error(function(_, e) error(e, 0) end)
+      aq.create_task(function() error("lost", 0) end)
+      aq.create_task(function() error {} end)
+      aq.sleep(0)
+    ]]
+    assert.equal(1, status)
+    assert.matches("in Task-2, which nobody retrieved: lost\n", err, 1, true)
+    assert.matches("aq.on_error: lost\n", err, 1, true)
+    assert.matches("aq.on_error: (error object is a table value)\n", err, 1, true)
   end)
 
   it("on_error takes a function or nil", function()

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "bind/base/error.h"
+#include "bind/base/place.h"
 #include "task.h"
 
 /* The sentinel {task} of a failed task is collected with the task: report it, if need be. */
@@ -53,6 +54,16 @@ void aq_unhandled_text(struct aq_runtime *rt, const char *text) {
   }
 }
 
+/* Pushes an error in words, whatever its __tostring does. */
+static void push_error_text(lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  lua_pushcfunction(L, aq_error_text);
+  lua_pushvalue(L, idx);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushliteral(L, "(error object whose __tostring fails)");
+}
+
 /* Stack: runtime (light), Task or Future, error, traceback. */
 static int default_report(lua_State *L) {
   struct aq_runtime *rt = lua_touserdata(L, 1);
@@ -61,12 +72,7 @@ static int default_report(lua_State *L) {
     aq_task_push_name(L, 2);
   else
     lua_pushliteral(L, "a future");
-  lua_pushcfunction(L, aq_error_text);
-  lua_pushvalue(L, 3);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "(error object whose __tostring fails)");
-  }
+  push_error_text(L, 3);
   lua_pushfstring(L, "aqlua: error in %s, which nobody retrieved: %s\n", lua_tostring(L, 5),
                   lua_tostring(L, 6));
   if (lua_isstring(L, 4)) {
@@ -77,22 +83,32 @@ static int default_report(lua_State *L) {
   return 0;
 }
 
-/* Stack: as default_report. A handler that raises is reported in its place. */
+/* A message handler: the error in words, and where it was thrown. */
+static int describe(lua_State *L) {
+  push_error_text(L, 1);
+  aq_push_stack(L, L, 1);
+  lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
+  return 1;
+}
+
+/* Stack: as default_report. An error of the handler does not hide the one that it was given. */
 static int report(lua_State *L) {
   struct aq_runtime *rt = lua_touserdata(L, 1);
+  lua_pushcfunction(L, describe);
   aq_runtime_push_uv(L, rt, AQ_UV_ON_ERROR);
   if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
+    lua_settop(L, 4);
     return default_report(L);
   }
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, 3);
-  lua_pushvalue(L, 4);
-  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return 0;
-  lua_replace(L, 3);
-  lua_pushnil(L);
-  lua_replace(L, 4);
-  return default_report(L);
+  for (int i = 2; i <= 4; i++) lua_pushvalue(L, i);
+  if (lua_pcall(L, 3, 0, 5) == LUA_OK) return 0;
+  lua_pushfstring(L, "aqlua: error in the handler set with aq.on_error: %s\n", lua_tostring(L, -1));
+  lua_replace(L, 5);
+  lua_pushcfunction(L, default_report);
+  for (int i = 1; i <= 4; i++) lua_pushvalue(L, i);
+  lua_call(L, 4, 0);
+  aq_unhandled_text(rt, lua_tostring(L, 5));
+  return 0;
 }
 
 /* A report that fails itself (out of memory) still counts, and says so in a fixed text. */
