@@ -1,7 +1,7 @@
 /*
 ** queue_explore_test.c - all that can happen in small programs on a queue.
 **
-** A program is a queue, up to three producers and three consumers with one or two items each, and
+** A program is a queue, one that drops or not, up to three producers and three consumers with one or two items each, and
 ** perhaps a party that joins. From each state everything is tried that can happen next:
 **
 **   - a party begins its next put, get or join, and does it or waits;
@@ -48,6 +48,7 @@ struct program {
   uint8_t twice[ROLES]; /* how many of these have two items */
   size_t maxsize;
   enum aq_order_kind kind;
+  enum aq_overflow overflow;
 };
 
 /* Everything that a step can change. */
@@ -194,6 +195,22 @@ static void wait_for(struct party *p) {
   if (p->role == JOINER) aq_queue_join_wait(&world.q, &p->waiter, EXPLORE_FAR);
 }
 
+/* What is dropped counts as done; nobody is woken, and each claim stays good (Q23-Q25). */
+static void put_dropping(uint8_t item) {
+  bool drops_newest = program->overflow == AQ_DROP_NEWEST;
+  struct survey before = survey();
+  struct aq_item dropped = aq_queue_put_dropping(&world.q, item_of(item));
+  struct survey after = survey();
+  CHECK_EQ(memcmp(&before, &after, sizeof after), 0);
+  CHECK_EQ(dropped.bits, drops_newest ? item : model_take(DISCARDED));
+  if (drops_newest) {
+    move_item(item, HELD, DISCARDED);
+  } else {
+    model_store(item);
+    world.unfinished--;
+  }
+}
+
 static void begin_put(struct party *p) {
   struct survey s = survey();
   enum aq_status expected = world.is_shutdown ? AQ_SHUTDOWN : slot_is_free(&s) ? AQ_OK : AQ_FULL;
@@ -203,6 +220,10 @@ static void begin_put(struct party *p) {
   CHECK_EQ(aq_queue_put_now(&world.q, item_of(p->item)), expected);
   if (expected == AQ_OK) model_store(p->item);
   if (expected == AQ_SHUTDOWN) move_item(p->item, HELD, REFUSED);
+  if (expected == AQ_FULL && program->overflow != AQ_PUT_WAITS) {
+    put_dropping(p->item);
+    expected = AQ_OK;
+  }
   if (expected == AQ_FULL)
     wait_for(p);
   else
@@ -422,7 +443,9 @@ static struct key key_of_world(void) {
 /* --- the search ------------------------------------------------------------------------------- */
 
 static void print_program(void) {
-  printf("maxsize %zu, %s", program->maxsize, program->kind == AQ_LIFO ? "lifo" : "fifo");
+  static const char *const overflows[] = {"", ", drop oldest", ", drop newest"};
+  printf("maxsize %zu, %s%s", program->maxsize, program->kind == AQ_LIFO ? "lifo" : "fifo",
+         overflows[program->overflow]);
   for (int role = 0; role < ROLES; role++)
     printf(", %d %s (%d of two)", program->count[role],
            role == PRODUCER   ? "putting"
@@ -456,6 +479,7 @@ static void open_world(void) {
   memset(&world, 0, sizeof world);
   aq_agenda_init(&world.agenda, alloc);
   aq_queue_init(&world.q, program->maxsize, program->kind, alloc);
+  if (program->overflow != AQ_PUT_WAITS) aq_queue_set_overflow(&world.q, program->overflow);
   add_parties(PRODUCER);
   add_parties(CONSUMER);
   add_parties(JOINER);
@@ -485,17 +509,26 @@ static void explore_sides(struct program p, int most) {
           if (size_of(&p) <= most && check.failures == 0) explore_program(&p);
 }
 
-static void explore_all(enum aq_order_kind kind, uint8_t joiners) {
+/* Of the given program's sort, with each maxsize from `least` on. */
+static void explore_all(struct program p, size_t least) {
   int most = (int)chance_env("AQ_EXPLORE", SIZE);
   explored_states = explored_steps = programs = 0;
-  for (size_t maxsize = 0; maxsize <= 2; maxsize++) {
-    struct program p = {.count = {[JOINER] = joiners}, .maxsize = maxsize, .kind = kind};
-    explore_sides(p, most);
-  }
+  for (p.maxsize = least; p.maxsize <= 2; p.maxsize++) explore_sides(p, most);
   printf("AQ_EXPLORE=%d: %ju programs, %ju states, %ju steps\n", most, (uintmax_t)programs,
          (uintmax_t)explored_states, (uintmax_t)explored_steps);
 }
 
-TEST(I1_I4_all_that_can_happen_fifo) { explore_all(AQ_FIFO, 0); }
-TEST(I1_I4_all_that_can_happen_lifo) { explore_all(AQ_LIFO, 0); }
-TEST(I1_I4_all_that_can_happen_with_a_join) { explore_all(AQ_FIFO, 1); }
+TEST(I1_I4_all_that_can_happen_fifo) { explore_all((struct program){.kind = AQ_FIFO}, 0); }
+TEST(I1_I4_all_that_can_happen_lifo) { explore_all((struct program){.kind = AQ_LIFO}, 0); }
+
+TEST(I1_I4_all_that_can_happen_with_a_join) {
+  explore_all((struct program){.count = {[JOINER] = 1}}, 0);
+}
+
+TEST(Q23_Q25_all_that_can_happen_where_the_oldest_is_dropped) {
+  explore_all((struct program){.count = {[JOINER] = 1}, .overflow = AQ_DROP_OLDEST}, 1);
+}
+
+TEST(Q23_Q25_all_that_can_happen_where_the_newest_is_dropped) {
+  explore_all((struct program){.count = {[JOINER] = 1}, .overflow = AQ_DROP_NEWEST}, 1);
+}

@@ -34,6 +34,7 @@ enum place { NOWHERE, HELD, STORED, RETURNED, DISCARDED, REFUSED };
 struct shop {
   struct aq_queue q;
   size_t maxsize;
+  enum aq_overflow overflow;
   bool is_lifo, is_shutdown;
   uint64_t stored[MOST + PARTIES]; /* numbers of the items inside, oldest first */
   size_t count;                    /* of them */
@@ -179,6 +180,24 @@ static void wait_for(struct party *p, struct shop *s, enum job job) {
   if (job == JOIN) aq_queue_join_wait(&s->q, &p->waiter, p->deadline_ns);
 }
 
+/* What is dropped counts as done; the tickets stay as they are. Allocates nothing. */
+static void put_dropping(struct shop *s, uint64_t item) {
+  uint64_t dropped = item;
+  memory.fails = true;
+  struct aq_item got = aq_queue_put_dropping(&s->q, (struct aq_item){item, ~item});
+  memory.fails = false;
+  TRACE("  drops\n");
+  if (s->overflow == AQ_DROP_NEWEST) {
+    move_item(item, HELD, DISCARDED);
+  } else {
+    dropped = model_take(s, DISCARDED);
+    if (s->unfinished > 0) s->unfinished--;
+    model_store(s, item);
+  }
+  CHECK_EQ(got.bits, dropped);
+  CHECK(got.tag == ~got.bits);
+}
+
 /* `p` NULL: the nowait form. */
 static void put(struct party *p, struct shop *s) {
   if (s->count >= MOST) return;
@@ -192,6 +211,8 @@ static void put(struct party *p, struct shop *s) {
   CHECK_EQ(aq_queue_put_now(&s->q, (struct aq_item){item, ~item}), expected);
   if (expected == AQ_OK) {
     model_store(s, item);
+  } else if (expected == AQ_FULL && s->overflow != AQ_PUT_WAITS) {
+    put_dropping(s, item);
   } else if (expected == AQ_FULL && p != NULL) {
     p->item = item;
     wait_for(p, s, PUT);
@@ -334,6 +355,9 @@ static void turn(void) {
 static void open_shop(struct shop *s) {
   *s = (struct shop){.maxsize = below(4), .is_lifo = below(2)};
   aq_queue_init(&s->q, s->maxsize, s->is_lifo ? AQ_LIFO : AQ_FIFO, memory_alloc(&memory));
+  if (s->maxsize == 0 || s->is_lifo || below(2)) return;
+  s->overflow = below(3) > 0 ? AQ_DROP_OLDEST : AQ_DROP_NEWEST;
+  aq_queue_set_overflow(&s->q, s->overflow);
 }
 
 /* A queue that is shut down, drained and left by all is replaced by a new one. */

@@ -127,6 +127,11 @@ static void open_kind(size_t maxsize, enum aq_order_kind kind) {
 
 static void open_queue(size_t maxsize) { open_kind(maxsize, AQ_FIFO); }
 
+static void open_dropping(size_t maxsize, enum aq_overflow overflow) {
+  open_queue(maxsize);
+  aq_queue_set_overflow(&q, overflow);
+}
+
 static void close_queue(void) {
   aq_queue_check(&q);
   aq_waiter_drop(&A.waiter);
@@ -173,6 +178,12 @@ static int get_now(void) {
   struct aq_item item;
   enum aq_status status = aq_queue_get_now(&q, &item);
   return status == AQ_OK ? (int)item.bits : -(int)status;
+}
+
+/* Puts on a full queue that drops; the number of what was dropped. */
+static int put_dropping(uint64_t number) {
+  CHECK_EQ(aq_queue_put_now(&q, item_of(number)), AQ_FULL);
+  return (int)aq_queue_put_dropping(&q, item_of(number)).bits;
 }
 
 /* Shuts down at once; how many items were thrown away. */
@@ -519,6 +530,123 @@ TEST(Q17_the_memory_of_many_items_is_given_back) {
   size_t most = memory.bytes;
   for (int i = 0; i < 100000; i++) CHECK_EQ(get_now(), i);
   CHECK(memory.bytes <= most / 16);
+  close_queue();
+}
+
+/* --- overflow --------------------------------------------------------------------------------- */
+
+TEST(Q23_a_full_queue_drops_the_oldest) {
+  open_dropping(2, AQ_DROP_OLDEST);
+  put_now(1);
+  CHECK(!aq_queue_is_full(&q));
+  put_now(2);
+  CHECK(aq_queue_is_full(&q));
+  CHECK_EQ(put_dropping(3), 1);
+  CHECK_EQ(put_dropping(4), 2);
+  CHECK_EQ(aq_queue_size(&q), 2);
+  CHECK_EQ(get_now(), 3);
+  CHECK_EQ(get_now(), 4);
+  CHECK_EQ(get_now(), -AQ_EMPTY);
+  close_queue();
+}
+
+TEST(Q23_a_full_queue_drops_the_newest) {
+  open_dropping(2, AQ_DROP_NEWEST);
+  put_now(1);
+  put_now(2);
+  CHECK_EQ(put_dropping(3), 3);
+  CHECK_EQ(put_dropping(4), 4);
+  CHECK_EQ(get_now(), 1);
+  CHECK_EQ(put_now(5), AQ_OK);
+  CHECK_EQ(get_now(), 2);
+  CHECK_EQ(get_now(), 5);
+  close_queue();
+}
+
+TEST(Q23_dropping_goes_round_the_ring_and_needs_no_memory) {
+  open_dropping(8, AQ_DROP_OLDEST);
+  for (uint64_t i = 0; i < 8; i++) put_now(i);
+  memory.fails = true;
+  for (uint64_t i = 8; i < 50; i++) CHECK_EQ(put_dropping(i), i - 8);
+  CHECK_EQ(q.order.capacity, 8);
+  for (int i = 42; i < 50; i++) CHECK_EQ(get_now(), i);
+  close_queue();
+}
+
+TEST(Q23_after_a_shutdown_a_put_is_refused_and_drops_nothing) {
+  open_dropping(1, AQ_DROP_OLDEST);
+  put_now(1);
+  aq_queue_shutdown(&q);
+  CHECK_EQ(aq_queue_put_now(&q, item_of(2)), AQ_SHUTDOWN);
+  CHECK_EQ(q.total_dropped, 0);
+  CHECK_EQ(get_now(), 1);
+  close_queue();
+}
+
+TEST(Q24_a_dropped_item_is_not_unfinished) {
+  for (enum aq_overflow o = AQ_DROP_OLDEST; o <= AQ_DROP_NEWEST; o++) {
+    open_dropping(1, o);
+    put_now(1);
+    join(&A);
+    put_dropping(2);
+    put_dropping(3);
+    CHECK_EQ(q.unfinished, 1);
+    CHECK_EQ(q.total_put, 3);
+    CHECK_EQ(q.total_dropped, 2);
+    CHECK_STR(turn(), "");
+    CHECK_EQ(get_now(), o == AQ_DROP_OLDEST ? 3 : 1);
+    CHECK_EQ(aq_queue_done(&q), AQ_OK);
+    CHECK_STR(turn(), "A.");
+    CHECK_EQ(aq_queue_done(&q), AQ_OVERDONE);
+    close_queue();
+  }
+}
+
+TEST(Q24_the_new_item_is_unfinished_though_the_oldest_was_marked_done_early) {
+  open_dropping(1, AQ_DROP_OLDEST);
+  put_now(1);
+  aq_queue_done(&q);
+  CHECK_EQ(put_dropping(2), 1);
+  CHECK_EQ(q.unfinished, 1);
+  CHECK_EQ(get_now(), 2);
+  CHECK_EQ(aq_queue_done(&q), AQ_OK);
+  close_queue();
+}
+
+TEST(Q25_between_a_put_and_the_getters_step_its_item_is_replaced) {
+  open_dropping(1, AQ_DROP_OLDEST);
+  get(&A);
+  get(&B);
+  put_now(1);
+  CHECK(aq_queue_is_full(&q) && aq_queue_is_empty(&q));
+  CHECK_EQ(put_dropping(2), 1);
+  CHECK_EQ(put_dropping(3), 2);
+  CHECK_EQ(q.claimed, 1);
+  CHECK_EQ(get_now(), -AQ_EMPTY);
+  CHECK_STR(settle_down(), "A3");
+  CHECK(waits(&B));
+  put_now(4);
+  CHECK_STR(turn(), "B4");
+  close_queue();
+}
+
+TEST(Q25_a_cancelled_getter_hands_on_the_item_that_replaced_its_own) {
+  open_dropping(1, AQ_DROP_OLDEST);
+  get(&A);
+  get(&B);
+  put_now(1);
+  put_dropping(2);
+  cancel(&A);
+  CHECK_STR(settle_down(), "A:cancelled B2");
+  close_queue();
+}
+
+TEST(Q25_the_newest_is_dropped_though_a_getter_has_been_woken) {
+  open_dropping(1, AQ_DROP_NEWEST);
+  get(&A);
+  put_now(1);
+  CHECK_EQ(put_dropping(2), 2);
+  CHECK_STR(turn(), "A1");
   close_queue();
 }
 

@@ -14,11 +14,14 @@
 **     I1  a getter waits unwoken  =>  no free item, and the queue is open
 **     I2  a putter waits unwoken  =>  no free slot, and the queue is open
 **     I3  a joiner waits          =>  unfinished > 0
-**     I4  each item is exactly one of: stored, returned by a get, handed out by discard
+**     I4  each item is exactly one of: stored, returned by a get, handed out by discard or dropped
 **
 ** After a shutdown a promised putter raises (S7), and a claim is good (S9) unless the items were
 ** discarded: then the claims are void, and a getter learns it from claimed = 0, since a queue that
 ** is shut down and empty never gives a new claim.
+**
+** A queue that drops has no putters. On a full one the new item takes the place of the oldest, so
+** the count and with it every claim stays good, and no item becomes free.
 */
 #include "queue.h"
 
@@ -32,6 +35,11 @@ void aq_queue_init(struct aq_queue *q, size_t maxsize, enum aq_order_kind kind,
   aq_list_init(&q->getters);
   aq_list_init(&q->putters);
   aq_list_init(&q->joiners);
+}
+
+void aq_queue_set_overflow(struct aq_queue *q, enum aq_overflow overflow) {
+  assert(q->maxsize > 0 && q->order.kind == AQ_FIFO && q->total_put == 0);
+  q->overflow = overflow;
 }
 
 void aq_queue_free(struct aq_queue *q) { aq_order_free(&q->order); }
@@ -49,6 +57,7 @@ void aq_queue_check(const struct aq_queue *q) {
   held = held && !(getter_waits && (!aq_queue_is_empty(q) || q->is_shutdown));
   held = held && !(putter_waits && (!aq_queue_is_full(q) || q->is_shutdown));
   held = held && !(!aq_list_alone(&q->joiners) && q->unfinished == 0);
+  held = held && !(aq_queue_drops(q) && (putter_waits || q->promised > 0));
   held = held && (q->maxsize == 0 || q->order.count + q->promised <= q->maxsize);
   held =
     held && (q->order.kind == AQ_PRIORITY || q->order.count + q->promised <= q->order.capacity);
@@ -90,6 +99,19 @@ enum aq_status aq_queue_put_now(struct aq_queue *q, struct aq_item item) {
   store(q, item);
   CHECK(q);
   return AQ_OK;
+}
+
+struct aq_item aq_queue_put_dropping(struct aq_queue *q, struct aq_item item) {
+  assert(aq_queue_drops(q) && aq_queue_is_full(q) && !q->is_shutdown);
+  q->total_put++;
+  q->total_dropped++;
+  if (q->overflow == AQ_DROP_NEWEST) return item;
+  struct aq_item oldest = aq_order_pop(&q->order);
+  aq_order_push(&q->order, item);
+  /* One more and one less; but the oldest may have been marked done early, the new one is not. */
+  if (q->unfinished == 0) q->unfinished = 1;
+  CHECK(q);
+  return oldest;
 }
 
 void aq_queue_put_wait(struct aq_queue *q, struct aq_waiter *w, uint64_t deadline_ns) {

@@ -9,7 +9,7 @@
 ** woken, *_end uses the ticket it then owns, or hands it on if the party was cancelled meanwhile.
 ** A woken waiter must call *_end exactly once, in the turn that wakes it.
 **
-** Rules: Q1-Q18, J1-J8, S1-S9, X1-X7.
+** Rules: Q1-Q18, Q23-Q25, J1-J8, S1-S9, X1-X7.
 */
 #ifndef AQ_QUEUE_H
 #define AQ_QUEUE_H
@@ -20,30 +20,40 @@
 #include "order.h"
 #include "waiter.h"
 
+/* What a put does that finds no slot free. */
+enum aq_overflow { AQ_PUT_WAITS, AQ_DROP_OLDEST, AQ_DROP_NEWEST };
+
 struct aq_queue {
   size_t maxsize;         /* how many items may be stored; 0: any number */
   size_t claimed;         /* tickets on items, owned by woken getters */
   size_t promised;        /* tickets on slots, owned by woken putters */
   size_t unfinished;      /* items stored and not yet marked done */
   size_t peak;            /* the most items ever stored at once */
-  uint64_t total_put;     /* items ever stored */
+  uint64_t total_put;     /* items ever stored, or dropped on arrival */
   uint64_t total_done;    /* calls of done that counted */
   uint64_t total_dropped; /* items discarded */
   struct aq_order order;  /* the stored items */
   struct aq_list getters; /* waiting for an item, longest first */
   struct aq_list putters; /* waiting for a slot, longest first */
   struct aq_list joiners; /* waiting for unfinished = 0 */
+  enum aq_overflow overflow;
   bool is_shutdown;
 };
 
-/* An empty queue; maxsize 0 is unbounded. Allocates nothing. */
+/* An empty queue; maxsize 0 is unbounded. Allocates nothing. A put on a full one waits. */
 void aq_queue_init(struct aq_queue *q, size_t maxsize, enum aq_order_kind kind,
                    struct aq_alloc alloc);
+
+/* Makes a new fifo queue with a maxsize one that drops. Nobody may wait for a slot of it then. */
+void aq_queue_set_overflow(struct aq_queue *q, enum aq_overflow overflow);
 
 /* Frees the items' memory. No waiter may be in a room. */
 void aq_queue_free(struct aq_queue *q);
 
 static inline size_t aq_queue_size(const struct aq_queue *q) { return q->order.count; }
+
+/* True when a put that finds no slot free drops an item, and so never waits. */
+static inline bool aq_queue_drops(const struct aq_queue *q) { return q->overflow != AQ_PUT_WAITS; }
 
 /* True when aq_queue_get_now would find nothing free: stored items may all be claimed (Q3, Q14). */
 static inline bool aq_queue_is_empty(const struct aq_queue *q) {
@@ -64,6 +74,12 @@ enum aq_status aq_queue_reserve(struct aq_queue *q);
 
 /* AQ_OK: stored. AQ_FULL or AQ_SHUTDOWN: nothing changed. */
 enum aq_status aq_queue_put_now(struct aq_queue *q, struct aq_item item);
+
+/*
+** After put_now said AQ_FULL, in a queue that drops: stores `item` in the place of the oldest, or
+** not at all. Returns the one that was dropped. Wakes nobody; needs no memory (Q23-Q25).
+*/
+struct aq_item aq_queue_put_dropping(struct aq_queue *q, struct aq_item item);
 
 /* After put_now said AQ_FULL: `w`, IDLE, waits for a slot; its party keeps the item. */
 void aq_queue_put_wait(struct aq_queue *q, struct aq_waiter *w, uint64_t deadline_ns);
