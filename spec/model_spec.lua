@@ -63,7 +63,7 @@ describe("the model", function()
   it("tells a wrong implementation, and with how little", function()
     local wrong = setmetatable({Queue = model.LifoQueue}, {__index = model})
     local prog = generate.program("cancel_get", 1)
-    prog.queues[1].order = "fifo"
+    prog.queues[1].order, prog.queues[1].overflow = "fifo", nil
     prog.tasks[1] = {{"put", q = 1}, {"put", q = 1, timeout = 5}, {"get", q = 1}, {"sleep", d = 1}}
     local function fails(p) return compare.differ(wrong, model, p) end
     assert.is_true(fails(prog))

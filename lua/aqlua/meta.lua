@@ -258,6 +258,7 @@ function aq.shield(fn, ...) end
 ---@class aqlua.QueueOptions
 ---@field maxsize? integer how many items it holds; 0 or less: any number
 ---@field name? string shown in reports
+---@field overflow? "drop_oldest"|"drop_newest" what a put on a full Queue drops; nil: it waits
 
 ---First in, first out.
 ---@param maxsize? integer|aqlua.QueueOptions
@@ -285,7 +286,7 @@ local Queue = {}
 
 ---@class aqlua.PriorityQueue: aqlua.Queue
 
----Stores an item; waits while no slot is free.
+---Stores an item; waits while no slot is free. With an overflow it never waits.
 ---@async
 ---@param item any
 ---@param timeout? number seconds
@@ -297,8 +298,10 @@ function Queue:put(item, timeout) end
 ---@return any item
 function Queue:get(timeout) end
 
----Stores an item, or raises QueueFull.
+---Stores an item, or raises QueueFull. A queue with an overflow drops one, and says so.
 ---@param item any
+---@return boolean? has_dropped
+---@return any dropped
 function Queue:put_nowait(item) end
 
 ---Takes the next item, or raises QueueEmpty.
@@ -335,10 +338,11 @@ function Queue:peek() end
 ---@field getters integer gets that wait
 ---@field putters integer puts that wait
 ---@field unfinished integer items not done yet
----@field put integer items stored so far
+---@field put integer items put so far
 ---@field got integer items taken so far
 ---@field done integer items done so far
----@field dropped integer items discarded by shutdown(true) so far
+---@field dropped integer items discarded so far, by shutdown(true) or an overflow
+---@field overflow? "drop_oldest"|"drop_newest"
 
 ---Counters: size, peak, getters, putters, unfinished, put, got, done, dropped.
 ---@return aqlua.QueueStats

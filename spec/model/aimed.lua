@@ -327,6 +327,21 @@ return function(base)
     })
   end)
 
+  -- Full queues that drop: puts in the turn in which a getter was woken, cancelled or is late.
+  generator("overflow", function(rng)
+    local g = base.start(rng, rng:int(3, 6), 0, 3)
+    g.prog.queues = {{order = "fifo", maxsize = rng:int(1, 2), overflow = rng:pick(base.overflows)}}
+    g.timeouts = 25
+    if rng:chance(40) then g.same_time = 8 end
+    return base.fill(g, {
+      other = of({"get", 7, "select", 3, "put", 3, "put_many", 2, "get_many", 2, "join", 3,
+                  "items", 1, "sleep0", 2}, 1, 3),
+      actor = of({"put_nowait", 10, "put", 3, "put_many", 2, "get_nowait", 2, "cancel", 4,
+                  "task_done", 4, "shutdown", 1, "sleep0", 3, "sleep", 1, "empty", 1, "full", 1,
+                  "peek", 1, "qsize", 1, "join", 1}, 3, 9),
+    })
+  end)
+
   -- Many items at once.
   generator("bulk", function(rng)
     local g = base.start(rng, rng:int(3, 6), 0, 3)

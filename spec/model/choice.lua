@@ -18,11 +18,11 @@ return function(M, parts)
   }
 
   KINDS.putting = {
-    ready = function(b) return b.of.shut or q_parts.has_free_slot(b.of) end,
+    ready = function(b) return b.of.shut or b.of.overflow or q_parts.has_free_slot(b.of) end,
     room = function(b) return b.of.putters end,
-    win = function(b)
+    win = function(b, w)
       if b.of.shut then error(M.QueueShutDown, 0) end
-      q_parts.store(b.of, b.item)
+      if w then q_parts.store(b.of, b.item) else q_parts.try_put(b.of, b.item) end
     end,
     hand_on = function(b) q_parts.wake_putter(b.of) end,
   }

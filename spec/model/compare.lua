@@ -6,7 +6,7 @@ local program = require "spec.model.program"
 local M = {}
 
 -- The log of a program, and what does not add up in it: every item that was put has been got,
--- thrown away by a shutdown, or is still there.
+-- dropped, or is still there.
 local function log_of(api, prog)
   local ok, log, tally = pcall(program.run, api, program.copy(prog))
   if not ok then return {"run raised " .. tostring(log)} end

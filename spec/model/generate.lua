@@ -222,10 +222,17 @@ local FLAT = {"get", 3, "put", 3, "sleep0", 2, "sleep", 2, "get_nowait", 1, "put
 -- Programs
 
 local ORDERS = {"fifo", "fifo", "fifo", "lifo", "priority"}
+local OVERFLOWS = {"drop_oldest", "drop_oldest", "drop_newest"}
 
 local function new_queues(rng, n, low, high)
   local list = {}
-  for i = 1, n do list[i] = {order = rng:pick(ORDERS), maxsize = rng:int(low, high)} end
+  for i = 1, n do
+    local q = {order = rng:pick(ORDERS), maxsize = rng:int(low, high)}
+    if q.order == "fifo" and q.maxsize > 0 and rng:chance(20) then
+      q.overflow = rng:pick(OVERFLOWS)
+    end
+    list[i] = q
+  end
   return list
 end
 
@@ -440,7 +447,8 @@ require("spec.model.aimed") {
   MAKE = MAKE, GENERATORS = GENERATORS, names = M.names, start = start, fill = fill, of = of,
   several = several, append = append, inner = inner, timeout = timeout, duration = duration,
   awaited = awaited, may_wait_for_others = may_wait_for_others, any_queue = any_queue,
-  any_task = any_task, new_queues = new_queues, uniform = UNIFORM, some_of = some_of,
+  any_task = any_task, new_queues = new_queues, overflows = OVERFLOWS, uniform = UNIFORM,
+  some_of = some_of,
 }
 
 -- The program of one generator for one seed, an integer.

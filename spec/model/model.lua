@@ -750,13 +750,21 @@ local function check_maxsize(maxsize)
   return n or misuse("maxsize is an integer")
 end
 
+local function check_overflow(options, order, max)
+  local overflow = options.overflow
+  if overflow == nil then return nil end
+  if overflow ~= "drop_oldest" and overflow ~= "drop_newest" then misuse("unknown overflow") end
+  if order ~= "fifo" or max <= 0 then misuse("only a fifo queue with a bound drops") end
+  return overflow
+end
+
 local function new_queue(order)
   return function(options)
-    local maxsize = options
-    if type(options) == "table" then maxsize = options.maxsize end
-    return setmetatable({order = order, max = check_maxsize(maxsize), stored = {},
-                         getters = {}, putters = {},
-                         joiners = {}, unfinished = 0, shut = false}, Queue)
+    if type(options) ~= "table" then options = {maxsize = options} end
+    local max = check_maxsize(options.maxsize)
+    return setmetatable({order = order, max = max, overflow = check_overflow(options, order, max),
+                         stored = {}, getters = {}, putters = {}, joiners = {}, unfinished = 0,
+                         dropped = 0, shut = false}, Queue)
   end
 end
 
@@ -799,6 +807,26 @@ local function store(q, item)
   wake_getter(q)
 end
 
+-- Stores an item in the place of the oldest, or not at all; the one that was dropped counts as
+-- done. Free items stay as many, so nobody is woken, and U never passes through 0 (Q23-Q25).
+local function put_dropping(q, item)
+  q.dropped = q.dropped + 1
+  if q.overflow == "drop_newest" then return item end
+  local oldest = table.remove(q.stored, 1)
+  table.insert(q.stored, {value = item})
+  q.unfinished = math.max(q.unfinished - 1, 0) + 1
+  return oldest.value
+end
+
+-- A put that need not wait: false; or true and what was dropped. nil: it must.
+local function try_put(q, item)
+  if has_free_slot(q) then
+    store(q, item)
+    return false
+  end
+  if q.overflow then return true, put_dropping(q, item) end
+end
+
 local function take(q)
   local box = table.remove(q.stored, next_index[q.order](q.stored))
   wake_putter(q)
@@ -813,7 +841,7 @@ function Queue:put(...)
   check_item(...)
   local item, timeout = ...
   if self.shut then error(M.QueueShutDown, 0) end
-  if has_free_slot(self) then return store(self, item) end
+  if try_put(self, item) ~= nil then return end
   too_late_to_wait(timeout)
   local w, ok, err = wait_in(self.putters, timeout)
   if not ok then
@@ -827,8 +855,9 @@ end
 function Queue:put_nowait(...)
   check_item(...)
   if self.shut then error(M.QueueShutDown, 0) end
-  if not has_free_slot(self) then error(M.QueueFull, 0) end
-  store(self, (...))
+  local has_dropped, item = try_put(self, (...))
+  if has_dropped == nil then error(M.QueueFull, 0) end
+  if self.overflow then return has_dropped, item end
 end
 
 function Queue:get(timeout)
@@ -902,6 +931,8 @@ function Queue:full() return not has_free_slot(self) end
 
 function Queue:maxsize() return self.max end
 
+function Queue:stats() return {dropped = self.dropped, overflow = self.overflow} end
+
 function Queue:is_shutdown() return self.shut end
 
 local function wake_all(room)
@@ -935,6 +966,7 @@ local function throw_away(q)
     list.n = list.n + 1
     list[list.n] = table.remove(q.stored, next_index[q.order](q.stored)).value
   end
+  q.dropped = q.dropped + list.n
   for _, w in ipairs(q.getters) do w.ticket = nil end
   finished_some(q, math.min(list.n, q.unfinished))
   return list
@@ -1112,7 +1144,7 @@ local parts = {
   remove = remove, wait_in = wait_in, may_not_wait = may_not_wait, wake_all = wake_all,
   too_late_to_wait = too_late_to_wait, queue = {
     has_free_item = has_free_item, has_free_slot = has_free_slot, take = take, store = store,
-    wake_getter = wake_getter, wake_putter = wake_putter,
+    try_put = try_put, wake_getter = wake_getter, wake_putter = wake_putter,
   },
 }
 

@@ -3,7 +3,7 @@
 -- with the number of the turn it came in.
 --
 -- A program is
---   { queues = { {order = "fifo", maxsize = 1}, ... }, locks = 1,
+--   { queues = { {order = "fifo", maxsize = 1, overflow = "drop_oldest"}, ... }, locks = 1,
 --     semaphores = { {value = 1, bounded = true}, ... }, events = 1, futures = 1,
 --     conditions = 1, barriers = { 2, ... },     -- a barrier by its number of parties
 --     initial = 2,                       -- the first so many tasks are started by the main task
@@ -70,7 +70,7 @@ local function make_objects(api, prog)
   local objects = {queues = {}, locks = {}, semaphores = {}, events = {}, futures = {},
                    conditions = {}, barriers = {}}
   for i, q in ipairs(prog.queues or {}) do
-    objects.queues[i] = api[CONSTRUCTORS[q.order]](q.maxsize)
+    objects.queues[i] = api[CONSTRUCTORS[q.order]] {maxsize = q.maxsize, overflow = q.overflow}
   end
   for i, s in ipairs(prog.semaphores or {}) do
     objects.semaphores[i] = (s.bounded and api.BoundedSemaphore or api.Semaphore)(s.value)
@@ -157,9 +157,9 @@ end)
 
 define("put_nowait", false, "q", function(run, me, op)
   local item = run:new_item(me, op)
-  run.queues[op.q]:put_nowait(item)
+  local has_dropped, dropped = run.queues[op.q]:put_nowait(item)
   run.tally.put = run.tally.put + 1
-  return text(item)
+  return text(item) .. (has_dropped and " dropped " .. text(dropped) or "")
 end)
 
 define("get", true, "q", function(run, _, op)
@@ -186,9 +186,7 @@ define("full", false, "q", function(run, _, op) return text(run.queues[op.q]:ful
 
 define("shutdown", false, "q", function(run, _, op)
   local dropped = run.queues[op.q]:shutdown(op.immediate)
-  if not op.immediate then return nil end
-  run.tally.dropped = run.tally.dropped + dropped.n
-  return list_text(run.api, dropped)
+  return op.immediate and list_text(run.api, dropped) or nil
 end)
 
 define("sleep", true, "d", function(run, _, op) run.api.sleep(op.d * M.TICK) end, true)
@@ -417,8 +415,8 @@ function Run:watch()
 end
 
 local function describe_queue(run, i, q)
-  local size, empty, full = q:qsize(), q:empty(), q:full()
-  run.tally.left = run.tally.left + size
+  local size, empty, full, dropped = q:qsize(), q:empty(), q:full(), q:stats().dropped
+  run.tally.left, run.tally.dropped = run.tally.left + size, run.tally.dropped + dropped
   local left, unfinished = {n = 0}, 0
   while not q:empty() do
     left.n = left.n + 1
@@ -426,7 +424,7 @@ local function describe_queue(run, i, q)
   end
   while pcall(q.task_done, q) do unfinished = unfinished + 1 end
   run:write("end q" .. i, size, text(empty), text(full), list_text(run.api, left),
-            "unfinished " .. unfinished)
+            "unfinished " .. unfinished, "dropped " .. text(dropped))
 end
 
 local function describe_future(run, i, f)
@@ -470,8 +468,8 @@ function Run:main()
   self:write("reported", table.concat(self.reports, " "))
 end
 
--- Runs a program; returns the log, a list of strings, and how many items were put, got, dropped by
--- a shutdown and left in a queue. Sets api.on_error, for the errors that only a group knows of.
+-- Runs a program; returns the log, a list of strings, and how many items were put, got, dropped
+-- and left in a queue. Sets api.on_error, for the errors that only a group knows of.
 function M.run(api, prog)
   return api.run(function()
     local run = new_run(api, prog)

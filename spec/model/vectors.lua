@@ -236,6 +236,74 @@ vector("Q14 a drain loop with empty and get_nowait", function(aq, log)
   aq.sleep(0)
 end, "1, 2, left 1, A 3")
 
+vector("Q23 only a Queue with a maxsize can drop", function(aq, log)
+  local function make(class, maxsize, overflow)
+    return (try(aq, aq[class], {maxsize = maxsize, overflow = overflow}))
+  end
+  log(make("Queue", nil, "drop_oldest"), make("Queue", 0, "drop_newest"), make("Queue", 1, "drop"),
+      make("Queue", 1, true))
+  log(make("LifoQueue", 1, "drop_oldest"), make("PriorityQueue", 1, "drop_newest"))
+end, "misuse misuse misuse misuse, misuse misuse")
+
+vector("Q23 a put on a full queue drops the oldest, or itself", function(aq, log)
+  for _, overflow in ipairs {"drop_oldest", "drop_newest"} do
+    local q = aq.Queue {maxsize = 2, overflow = overflow}
+    log((q:put_nowait "a"))
+    q:put "b"
+    log(q:full(), q:qsize(), q:put_nowait "c")
+    q:put("d", 0)
+    log((aq.select {q:putting "e"}))
+    log(q:get(), q:get(), q:stats().dropped)
+  end
+end, "false, true 2 true a, 1, d e 3, false, true 2 true c, 1, a b 3")
+
+vector("Q24 a dropped item does not hold up join", function(aq, log)
+  for _, overflow in ipairs {"drop_oldest", "drop_newest"} do
+    local q = aq.Queue {maxsize = 1, overflow = overflow}
+    for i = 1, 5 do q:put_nowait(i) end
+    joiner(aq, log, q, "J")
+    aq.sleep(0)
+    q:put_nowait(6)
+    aq.sleep(0)
+    log(q:get())
+    q:task_done()
+    settle(aq)
+    log(try(aq, q.task_done, q))
+  end
+end, "6, J ok, misuse, 1, J ok, misuse")
+
+vector("Q24 the new item counts though the dropped one was marked done", function(aq, log)
+  local q = aq.Queue {maxsize = 1, overflow = "drop_oldest"}
+  q:put_nowait(1)
+  q:task_done()
+  log(q:put_nowait(2))
+  log(unfinished(q))
+end, "true 1, 1")
+
+vector("Q25 a woken getter receives the item that took the place of its own", function(aq, log)
+  local q = aq.Queue {maxsize = 1, overflow = "drop_oldest"}
+  getter(aq, log, q, "A")
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  q:put_nowait(1)
+  log(q:full(), q:empty(), q:put_nowait(2))
+  log(try(aq, q.get_nowait, q))
+  settle(aq)
+  q:put_nowait(3)
+  settle(aq)
+end, "true true true 1, QueueEmpty, A 2, B 3")
+
+vector("Q25 a cancelled getter hands on the item that took the place", function(aq, log)
+  local q = aq.Queue {maxsize = 1, overflow = "drop_oldest"}
+  local a = getter(aq, log, q, "A")
+  getter(aq, log, q, "B")
+  aq.sleep(0)
+  q:put_nowait(1)
+  q:put_nowait(2)
+  a:cancel()
+  settle(aq)
+end, "A Cancelled, B 2")
+
 vector("Q16 nil and false are items", function(aq, log)
   local q = aq.Queue()
   q:put(nil)

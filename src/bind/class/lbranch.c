@@ -63,7 +63,8 @@ static bool lacks_key(const struct aq_branch_object *b) {
 
 static bool put_is_ready(const struct aq_branch_object *b) {
   const struct aq_queue_object *qo = b->object;
-  return !aq_queue_is_full(&qo->queue) || qo->queue.is_shutdown || lacks_key(b);
+  const struct aq_queue *q = &qo->queue;
+  return !aq_queue_is_full(q) || aq_queue_drops(q) || q->is_shutdown || lacks_key(b);
 }
 
 static enum aq_status put_attempt(lua_State *L, struct aq_branch_object *b) {
@@ -72,6 +73,10 @@ static enum aq_status put_attempt(lua_State *L, struct aq_branch_object *b) {
   if (lacks_key(b)) aq_items_push_key(L);
   aq_items_prepare(L, &qo->items, &item);
   enum aq_status status = aq_queue_try_put(L, qo, &item);
+  if (status == AQ_FULL && aq_queue_drops(&qo->queue)) {
+    aq_queue_drop_put(L, qo, &item);
+    status = AQ_OK;
+  }
   lua_pushnil(L);
   return status == AQ_FULL ? AQ_EMPTY : status;
 }

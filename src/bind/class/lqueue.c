@@ -1,11 +1,10 @@
 /*
 ** lqueue.c - the Lua classes Queue, LifoQueue and PriorityQueue, over the kernel's queue.
 */
-#include <string.h>
-
 #include "bind/base/class.h"
 #include "bind/base/error.h"
 #include "bind/object/queue_object.h"
+#include "bind/object/queue_options.h"
 #include "bind/task/task.h"
 #include "bind/task/wait.h"
 #include "leaves.h"
@@ -37,6 +36,10 @@ static int queue_put(lua_State *L) {
   enum aq_status status = aq_queue_try_put(L, qo, &item);
   if (status == AQ_OK) return 0;
   if (status != AQ_FULL) return aq_error_raise(L, status);
+  if (aq_queue_drops(&qo->queue)) {
+    aq_queue_drop_put(L, qo, &item);
+    return 0;
+  }
   if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
   aq_task_check_wait(L, t);
   t->waiter.thing = qo;
@@ -44,11 +47,20 @@ static int queue_put(lua_State *L) {
   return aq_task_wait(L, t, &PUT);
 }
 
+/* In a queue that drops: whether an item was dropped, and which. */
+static int answer_dropped(lua_State *L, struct aq_queue_object *qo, struct aq_item *item,
+                          enum aq_status status) {
+  if (status != AQ_OK && status != AQ_FULL) return aq_error_raise(L, status);
+  lua_pushboolean(L, status == AQ_FULL);
+  return status == AQ_FULL ? 1 + aq_queue_drop_put(L, qo, item) : 1;
+}
+
 static int queue_put_nowait(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
   aq_queue_prepare_put(L, qo, lua_gettop(L), &item);
   enum aq_status status = aq_queue_try_put(L, qo, &item);
+  if (aq_queue_drops(&qo->queue)) return answer_dropped(L, qo, &item, status);
   return status == AQ_OK ? 0 : aq_error_raise(L, status);
 }
 
@@ -246,7 +258,7 @@ static void set_count(lua_State *L, const char *name, uint64_t n) {
 static int queue_stats(lua_State *L) {
   const struct aq_queue *q = &aq_check_queue(L)->queue;
   uint64_t stored = q->order.count;
-  lua_createtable(L, 0, 10);
+  lua_createtable(L, 0, 11);
   set_count(L, "size", stored);
   set_count(L, "maxsize", q->maxsize);
   set_count(L, "peak", q->peak);
@@ -257,25 +269,28 @@ static int queue_stats(lua_State *L) {
   set_count(L, "got", q->total_put - stored - q->total_dropped);
   set_count(L, "done", q->total_done);
   set_count(L, "dropped", q->total_dropped);
+  if (aq_queue_drops(q)) {
+    lua_pushstring(L, aq_overflow_names[q->overflow]);
+    lua_setfield(L, -2, "overflow");
+  }
   return 1;
 }
 
-static const char *class_name(const struct aq_queue_object *qo) {
-  static const char *const NAMES[] = {"Queue", "LifoQueue", "PriorityQueue"};
-  return NAMES[qo->queue.order.kind];
-}
-
-/* E.g. "Queue 'jobs' (size 2 of 10, 0 getting, 0 putting, 2 unfinished)". */
+/* E.g. "Queue 'jobs' (size 2 of 10, 0 getting, 0 putting, 2 unfinished)"; "2 of 10, drop_oldest". */
 static int queue_tostring(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   const struct aq_queue *q = &qo->queue;
   lua_settop(L, 1);
   if (lua_getiuservalue(L, 1, AQ_UV_QUEUE_NAME) != LUA_TNIL)
-    lua_pushfstring(L, "%s '%s'", class_name(qo), lua_tostring(L, 2));
+    lua_pushfstring(L, "%s '%s'", aq_queue_names[q->order.kind], lua_tostring(L, 2));
   else
-    lua_pushfstring(L, "%s %p", class_name(qo), (void *)qo);
+    lua_pushfstring(L, "%s %p", aq_queue_names[q->order.kind], (void *)qo);
   lua_pushfstring(L, q->maxsize > 0 ? "%I of %I" : "%I", (LUAI_UACINT)q->order.count,
                   (LUAI_UACINT)q->maxsize);
+  if (aq_queue_drops(q)) {
+    lua_pushfstring(L, "%s, %s", lua_tostring(L, 4), aq_overflow_names[q->overflow]);
+    lua_replace(L, 4);
+  }
   lua_pushfstring(L, "%s (size %s, %I getting, %I putting, %I unfinished%s)", lua_tostring(L, 3),
                   lua_tostring(L, 4), (LUAI_UACINT)aq_room_count(&q->getters),
                   (LUAI_UACINT)aq_room_count(&q->putters), (LUAI_UACINT)q->unfinished,
@@ -293,52 +308,16 @@ static int queue_gc(lua_State *L) {
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-/* The integer at `idx` as a bound; 0 for nil and for what is not positive. `what` names it. */
-static size_t check_maxsize(lua_State *L, int idx, const char *what) {
-  int is_integer;
-  lua_Integer n = lua_tointegerx(L, idx, &is_integer);
-  if (lua_isnoneornil(L, idx)) return 0;
-  if (lua_type(L, idx) != LUA_TNUMBER || !is_integer)
-    luaL_argerror(L, 1,
-                  lua_pushfstring(L, "%s: integer expected, got %s", what,
-                                  lua_type(L, idx) == LUA_TNUMBER ? "a number without integer value"
-                                                                  : luaL_typename(L, idx)));
-  return n > 0 ? (size_t)n : 0;
-}
-
-/* Reads the options table at 1: its name stays on the stack. Unknown keys are refused. */
-static size_t check_options(lua_State *L) {
-  lua_pushnil(L);
-  while (lua_next(L, 1)) {
-    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-    if (strcmp(key, "maxsize") != 0 && strcmp(key, "name") != 0)
-      luaL_argerror(L, 1, lua_pushfstring(L, "unknown option '%s'", key));
-    lua_pop(L, 1);
-  }
-  lua_getfield(L, 1, "maxsize");
-  size_t maxsize = check_maxsize(L, -1, "maxsize");
-  int type = lua_getfield(L, 1, "name");
-  if (type != LUA_TNIL && type != LUA_TSTRING)
-    luaL_argerror(L, 1, lua_pushfstring(L, "name: string expected, got %s", luaL_typename(L, -1)));
-  return maxsize;
-}
-
 /* aq.Queue([maxsize | options]) and its kin. Upvalues: the runtime, the metatable. */
 static int new_queue(lua_State *L, enum aq_order_kind kind) {
-  size_t maxsize;
-  lua_settop(L, 1);
-  if (lua_istable(L, 1)) {
-    maxsize = check_options(L);
-  } else {
-    maxsize = check_maxsize(L, 1, "maxsize");
-    lua_pushnil(L);
-  }
+  struct aq_queue_options options = aq_queue_read_options(L, kind);
   void *ud;
   lua_Alloc alloc = lua_getallocf(L, &ud);
   struct aq_queue_object *qo = lua_newuserdatauv(L, sizeof *qo, AQ_UV_QUEUE_COUNT);
   qo->class = aq_queue_class;
   qo->rt = aq_runtime(L);
-  aq_queue_init(&qo->queue, maxsize, kind, (struct aq_alloc){alloc, ud});
+  aq_queue_init(&qo->queue, options.maxsize, kind, (struct aq_alloc){alloc, ud});
+  if (options.overflow != AQ_PUT_WAITS) aq_queue_set_overflow(&qo->queue, options.overflow);
   qo->items = (struct aq_items){.has_keys = kind == AQ_PRIORITY};
   lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, AQ_UV_QUEUE_NAME);

@@ -6,6 +6,8 @@
 #include "bind/base/error.h"
 
 const char aq_queue_class[] = "Queue";
+const char *const aq_queue_names[] = {"Queue", "LifoQueue", "PriorityQueue"};
+const char *const aq_overflow_names[] = {"", "drop_oldest", "drop_newest"};
 
 void aq_queue_prepare_put(lua_State *L, struct aq_queue_object *qo, int top, struct aq_item *item) {
   if (top < 2) luaL_argerror(L, 2, "value expected (nil is one)");
@@ -32,6 +34,11 @@ enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo, struct
   if (aq_queue_reserve(q) != AQ_OK) return AQ_NOMEM;
   aq_items_shelve(L, &qo->items, item);
   return aq_queue_put_now(q, *item);
+}
+
+int aq_queue_drop_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item) {
+  aq_items_shelve(L, &qo->items, item);
+  return aq_queue_push_item(L, qo, aq_queue_put_dropping(&qo->queue, *item));
 }
 
 void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item,

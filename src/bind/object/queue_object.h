@@ -16,7 +16,9 @@
 #include "bind/base/runtime.h"
 #include "core/queue.h"
 
-extern const char aq_queue_class[]; /* its address is the class */
+extern const char aq_queue_class[];           /* its address is the class */
+extern const char *const aq_queue_names[];    /* of the Lua classes, by enum aq_order_kind */
+extern const char *const aq_overflow_names[]; /* of the option overflow, by enum aq_overflow */
 
 enum { AQ_UV_QUEUE_NAME = 2, AQ_UV_QUEUE_COUNT = 2 }; /* user values; the first is AQ_UV_SHELF */
 
@@ -53,6 +55,10 @@ void aq_queue_prepare_put(lua_State *L, struct aq_queue_object *qo, int top, str
 
 /* Puts the prepared item if a slot is free. In a priority queue __lt runs, and may raise. [e] */
 enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item);
+
+/* After try_put said AQ_FULL in a queue that drops: stores the item, or not, and pushes what was
+** dropped. Returns 1. [-0, +1, -] */
+int aq_queue_drop_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item);
 
 /* After try_put said AQ_FULL: shelves the item if need be and pushes its bits then; lets `w` wait
 ** for a slot. [-0, +0|1, -] */
