@@ -708,21 +708,6 @@ describe("Queue", function()
       assert.equal("A 1, A TimeoutError", log:text())
     end)
 
-    it("of 0 or less tries once and takes no turn (X10)", function()
-      local hop <close> = helper.hops()
-      local q = aq.Queue(1)
-      for _, timeout in ipairs { 0, -1, -math.huge, -0.0 } do
-        assert.equal(aq.TimeoutError, error_of(q.get, q, timeout))
-        q:put(1, timeout)
-        assert.equal(aq.TimeoutError, error_of(q.put, q, 2, timeout))
-        assert.equal(aq.TimeoutError, error_of(q.join, q, timeout))
-        assert.equal(1, q:get(timeout))
-        q:task_done()
-        q:join(timeout)
-      end
-      assert.equal(0, hop())
-    end)
-
     it("of nil or infinity waits for ever", function()
       local q, log = aq.Queue(), helper.log()
       local tasks = { getter(log, q, "A", nil), getter(log, q, "B", math.huge),

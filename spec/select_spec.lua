@@ -511,16 +511,6 @@ describe("select", function()
       is_untouched(q)
     end)
 
-    it("of 0 or less tries once and takes no turn", function()
-      local q = aq.Queue()
-      local hop <close> = helper.hops()
-      assert.equal("timeout", (aq.select { q:getting(), timeout = 0 }))
-      assert.equal("timeout", (aq.select { q:getting(), timeout = -1 }))
-      q:put_nowait "x"
-      assert.same({ 1, "x" }, { aq.select { q:getting(), timeout = 0 } })
-      assert.equal(0, hop())
-    end)
-
     it("that is not reached does no harm", function()
       local q = aq.Queue()
       aq.create_task(function()

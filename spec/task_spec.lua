@@ -557,7 +557,7 @@ describe("cancel", function()
       q:task_done()
       q:join()
       assert.equal("ended", ended:await())
-      assert.equal("TimeoutError", try(q.get, q, 0))
+      assert.equal("QueueEmpty", try(q.get_nowait, q))
       return "fine"
     end)
     tick()

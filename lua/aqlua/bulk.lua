@@ -29,8 +29,9 @@ local function get_many(queue, max, timeout)
 end
 
 -- All items that are free for the taking, as a list with `n`. Never waits.
-local function drain(queue)
+local function drain(queue, extra)
   check_queue(queue, "drain")
+  internal.check_no_more(extra, 1, "drain", "all items are taken; q:get_many(max) takes some")
   return take_free(queue, {}, 0, math.huge)
 end
 

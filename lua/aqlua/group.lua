@@ -137,7 +137,9 @@ function Group:__tostring()
   return ("TaskGroup (%d running, %d failed)"):format(self.count, #self.failures)
 end
 
-function aq.TaskGroup()
+function aq.TaskGroup(extra)
+  internal.check_no_more(extra, 1, "TaskGroup",
+    "the block is what follows; group:create_task(fn) runs a function")
   internal.check_task(2)
   local task = aq.current_task()
   local group = setmetatable({

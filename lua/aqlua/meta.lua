@@ -556,8 +556,9 @@ function Condition:wait(timeout) end
 ---@async
 ---@generic T
 ---@param predicate fun(): T
+---@param timeout? number seconds, for all of it
 ---@return T
-function Condition:wait_for(predicate) end
+function Condition:wait_for(predicate, timeout) end
 
 ---Wakes those that wait longest.
 ---@param n? integer 1 if not given; 0 or less wakes nobody
@@ -577,8 +578,9 @@ local Barrier = {}
 
 ---Waits for the others; raises BrokenBarrierError.
 ---@async
+---@param timeout? number seconds; then this party leaves, and the others wait on
 ---@return integer index 0 to parties - 1
-function Barrier:wait() end
+function Barrier:wait(timeout) end
 
 ---Those that wait get BrokenBarrierError; it can be used again.
 function Barrier:reset() end

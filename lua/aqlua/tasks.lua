@@ -13,6 +13,12 @@ function internal.check_timeout(value, position, fname, level)
     :format(position, fname, type(value) == "number" and "NaN" or type(value)), level + 1)
 end
 
+-- Refuses a value where ignoring it would hide a mistake; `hint` says what is right.
+function internal.check_no_more(value, position, fname, hint)
+  if value == nil then return end
+  error(("bad argument #%d to '%s' (no value expected: %s)"):format(position, fname, hint), 3)
+end
+
 -- The length of a list that is argument #1: its field `n`, or else what `#` says.
 function internal.length(list, fname, level)
   local n = list.n

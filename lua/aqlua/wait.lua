@@ -37,6 +37,19 @@ local function split(futures)
   return done, pending
 end
 
+-- Whether a wait has nothing to wait for.
+local function are_enough(futures, return_when)
+  local all = true
+  for _, future in ipairs(futures) do
+    local is_done = future:done()
+    local is_one = return_when == "FIRST_COMPLETED"
+      or return_when == "FIRST_EXCEPTION" and internal.has_failed(future)
+    if is_done and is_one then return true end
+    all = all and is_done
+  end
+  return all
+end
+
 -- Waits for `gate`; that the time is up is no error here.
 local function await_gate(gate, timeout)
   local ok, err = pcall(gate.await, gate, timeout)
@@ -68,18 +81,29 @@ function aq.wait(list, options)
   check_list(list, "wait")
   local given = internal.check_awaitables(list, #list, "wait")
   local only_looks = timeout and timeout <= 0
-  if not only_looks and #given < #list then internal.check_wait_for(given, "wait") end
+  if #given < #list then internal.check_wait_for(given, "wait") end
   local _, futures = internal.make_children(list, #list)
-  if not only_looks then wait_for_enough(futures, timeout, return_when) end
+  if not only_looks then
+    wait_for_enough(futures, timeout, return_when)
+  elseif not are_enough(futures, return_when) then
+    aq.sleep(0) -- the second look (X10)
+  end
   return split(futures)
 end
 
--- With no time at all: those that have ended, and then TimeoutError if there are others.
+-- With no time at all: those that have ended, also at a second look one turn later; and then
+-- TimeoutError if there are others (X10).
 local function only_done(futures)
   local done, pending = split(futures)
-  local i = 0
+  local i, is_first_look = 0, true
   return function()
     i = i + 1
+    if done[i] == nil and #pending > 0 and is_first_look then
+      is_first_look = false
+      aq.sleep(0)
+      done, pending = split(pending)
+      i = 1
+    end
     if done[i] == nil and #pending > 0 then error(aq.TimeoutError, 0) end
     return done[i]
   end
@@ -91,10 +115,9 @@ function aq.as_completed(list, timeout)
   internal.check_task(2)
   check_list(list, "as_completed")
   local given = internal.check_awaitables(list, #list, "as_completed")
-  local only_looks = timeout and timeout <= 0
-  if not only_looks and #given < #list then internal.check_wait() end
+  if #given < #list then internal.check_wait() end
   local _, futures = internal.make_children(list, #list)
-  if only_looks then return only_done(futures) end
+  if timeout and timeout <= 0 then return only_done(futures) end
   local deadline = timeout and aq.now() + timeout
   local ended, left = aq.Queue(), #futures
   local function on_done(future) ended:put_nowait(future) end

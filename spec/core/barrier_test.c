@@ -47,7 +47,7 @@ static void note(struct party *p, const char *how) {
 static void meet(struct party *p) {
   char index[24];
   if (b.state == AQ_FILLING) {
-    aq_barrier_wait(&b, &p->waiter);
+    aq_barrier_wait(&b, &p->waiter, AQ_NEVER);
     return;
   }
   bool is_broken = b.state != AQ_DRAINING;
@@ -60,7 +60,7 @@ static void come(struct party *p) {
   p->is_there = true;
   p->index = AQ_BEFORE;
   if (aq_barrier_is_closed(&b)) {
-    aq_barrier_wait(&b, &p->waiter);
+    aq_barrier_wait(&b, &p->waiter, AQ_NEVER);
   } else if (b.state == AQ_ABORTED) {
     note(p, ":broken");
   } else {
@@ -402,7 +402,7 @@ static void check_all(void) {
 static void random_meet(struct party *p) {
   if (model_state == AQ_FILLING) {
     model_wait(p);
-    aq_barrier_wait(&b, &p->waiter);
+    aq_barrier_wait(&b, &p->waiter, AQ_NEVER);
     return;
   }
   model_leave(p->index);
@@ -417,7 +417,7 @@ static void random_come(struct party *p) {
   CHECK_EQ(aq_barrier_is_closed(&b), is_closed);
   if (is_closed) {
     model_wait(p);
-    aq_barrier_wait(&b, &p->waiter);
+    aq_barrier_wait(&b, &p->waiter, AQ_NEVER);
   } else if (model_state == AQ_ABORTED) {
     go(p);
   } else {

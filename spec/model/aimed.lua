@@ -95,8 +95,8 @@ return function(base)
   end
 
   function MAKE.cond_until_set(g, _, shielded)
-    if shielded then return MAKE.sleep0(g) end
-    return {"cond_until_set", c = g.rng:int(1, g.prog.conditions), e = 1}
+    return {"cond_until_set", c = g.rng:int(1, g.prog.conditions), e = 1,
+            timeout = timeout(g, shielded)}
   end
 
   function MAKE.notify(g)
@@ -113,7 +113,7 @@ return function(base)
   end
 
   function MAKE.meet(g, _, shielded)
-    return shielded and MAKE.sleep0(g) or {"meet", b = any_barrier(g)}
+    return {"meet", b = any_barrier(g), timeout = timeout(g, shielded)}
   end
 
   function MAKE.reset(g) return {"reset", b = any_barrier(g)} end

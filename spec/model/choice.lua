@@ -105,14 +105,23 @@ return function(M, parts)
     return all
   end
 
+  local function first_ready(list)
+    for _, choice in ipairs(list) do
+      if choice.branch.kind.ready(choice.branch) then return choice end
+    end
+  end
+
   function M.select(choices)
     local list, timeout = enabled_branches(choices), choices.timeout
     if #list == 0 and not timeout then parts.misuse("select of nothing") end
     if closes_circle(list, timeout) then parts.misuse("select in a circle of tasks") end
-    for _, choice in ipairs(list) do
-      if choice.branch.kind.ready(choice.branch) then return won(choice) end
+    local ready = first_ready(list)
+    if not ready and timeout and timeout <= 0 then
+      parts.suspend(nil)                             -- X10: the second look, one turn later
+      ready = first_ready(list)
+      if not ready then return "timeout" end
     end
-    if timeout and timeout <= 0 then return "timeout" end
+    if ready then return won(ready) end
     local whole = parts.new_waiter()
     if not parts.may_not_wait() then enter_rooms(list, whole) end
     local ok, err = pcall(parts.wait, whole, timeout)

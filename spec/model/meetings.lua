@@ -41,11 +41,17 @@ return function(M, parts)
   -- K4: the lock is taken back under a shield, and a cancel that came meanwhile is raised then.
   -- What goes wrong after a notify passes one on. (asyncio's is cancelled in the lock's queue, and
   -- goes to its end; and whatever goes wrong passes a notify on.)
+  -- X10: with no time at all the lock is free for one turn.
   function Condition:wait(timeout)
     if not self.lock:locked() then misuse("wait without the lock") end
-    parts.too_late_to_wait(timeout)
     self.lock:release()
-    local w, ok, err = parts.wait_in(self.room, timeout)
+    local w, ok, err
+    if timeout and timeout <= 0 then
+      w, ok, err = {}, pcall(parts.suspend, nil)
+      if ok then ok, err = false, M.TimeoutError end
+    else
+      w, ok, err = parts.wait_in(self.room, timeout)
+    end
     parts.shielded_call(self.lock.acquire, self.lock)
     local t = parts.current_task()
     if parts.must_cancel(t) then
@@ -57,13 +63,21 @@ return function(M, parts)
     error(err, 0)
   end
 
-  -- As wait also when it need not wait, where asyncio lets it pass.
-  function Condition:wait_for(predicate)
+  local function left(deadline)
+    return deadline and deadline - parts.now()
+  end
+
+  -- As wait also when it need not wait, where asyncio lets it pass. When the time is up the
+  -- predicate is asked a last time.
+  function Condition:wait_for(predicate, timeout)
     if not self.lock:locked() then misuse("wait_for without the lock") end
+    local deadline = timeout and parts.now() + math.max(timeout, 0)
     local result = predicate()
     while not result do
-      self:wait()
+      local ok, err = pcall(self.wait, self, left(deadline))
+      if not ok and err ~= M.TimeoutError then error(err, 0) end
       result = predicate()
+      if not ok and not result then error(err, 0) end
     end
     return result
   end
@@ -80,8 +94,20 @@ return function(M, parts)
                          changed = M.Condition()}, Barrier)
   end
 
-  local function enter(b)
-    b.changed:wait_for(function() return b.state ~= "draining" and b.state ~= "resetting" end)
+  local function is_closed(b)
+    return b.state == "draining" or b.state == "resetting"
+  end
+
+  local function must_wait(b)
+    return is_closed(b) or b.state == "filling" and b.count + 1 < b.size
+  end
+
+  -- A party whose time is up comes in only if it need not wait.
+  local function enter(b, deadline)
+    while is_closed(b) do
+      local ok, err = pcall(b.changed.wait, b.changed, left(deadline))
+      if not ok and (err ~= M.TimeoutError or must_wait(b)) then error(err, 0) end
+    end
     if b.state == "broken" then error(M.BrokenBarrierError, 0) end
   end
 
@@ -92,13 +118,13 @@ return function(M, parts)
     return index
   end
 
-  local function meet(b)
+  local function meet(b, deadline)
     if b.count == b.size then
       b.state = "draining"
       b.changed:notify_all()
       return
     end
-    b.changed:wait_for(function() return b.state ~= "filling" end)
+    b.changed:wait_for(function() return b.state ~= "filling" end, left(deadline))
     if b.state ~= "draining" then error(M.BrokenBarrierError, 0) end
   end
 
@@ -118,18 +144,20 @@ return function(M, parts)
     return table.unpack(r, 2, r.n)
   end
 
-  local function take_part(b)
-    enter(b)
+  local function take_part(b, deadline)
+    enter(b, deadline)
     local index = free_index(b)
     b.count, b.taken[index] = b.count + 1, true
-    local ok, err = pcall(meet, b)
+    local ok, err = pcall(meet, b, deadline)
     leave(b, index)
     if not ok then error(err, 0) end
     return index
   end
 
-  function Barrier:wait()
-    return held(self, take_part)
+  function Barrier:wait(timeout)
+    local again = must_wait(self) and parts.second_look(timeout)
+    if again then return self:wait(again) end
+    return held(self, take_part, timeout and parts.now() + timeout)
   end
 
   function Barrier:reset()

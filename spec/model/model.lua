@@ -390,9 +390,16 @@ local function wait(f, timeout)
   return outcome(f)
 end
 
--- A timeout of 0 or less: try once, never suspend.
-local function too_late_to_wait(timeout)
-  if timeout and timeout <= 0 then error(M.TimeoutError, 0) end
+-- The timeout of a second look.
+local SECOND_LOOK = -5e-324
+
+-- X10: what failed with a timeout of 0 or less is tried again one turn later, by a call with what
+-- this returns; nil if there is time to wait.
+local function second_look(timeout)
+  if not timeout or timeout > 0 then return nil end
+  if timeout == SECOND_LOOK then error(M.TimeoutError, 0) end
+  suspend(nil)
+  return SECOND_LOOK
 end
 
 -- Would the end of f need the end of t first? Follows what suspended tasks wait for.
@@ -412,7 +419,8 @@ end
 function Future:await(timeout)
   if self:done() then return outcome(self) end
   refuse_circle(self)
-  too_late_to_wait(timeout)
+  local again = second_look(timeout)
+  if again then return self:await(again) end
   return wait(self, timeout)
 end
 
@@ -842,7 +850,8 @@ function Queue:put(...)
   local item, timeout = ...
   if self.shut then error(M.QueueShutDown, 0) end
   if try_put(self, item) ~= nil then return end
-  too_late_to_wait(timeout)
+  local again = second_look(timeout)
+  if again then return self:put(item, again) end
   local w, ok, err = wait_in(self.putters, timeout)
   if not ok then
     if w.ticket then wake_putter(self) end
@@ -863,7 +872,8 @@ end
 function Queue:get(timeout)
   if has_free_item(self) then return take(self) end
   if self.shut then error(M.QueueShutDown, 0) end
-  too_late_to_wait(timeout)
+  local again = second_look(timeout)
+  if again then return self:get(again) end
   local w, ok, err = wait_in(self.getters, timeout)
   if not ok then
     if w.ticket then wake_getter(self) end
@@ -953,7 +963,8 @@ end
 
 function Queue:join(timeout)
   if self.unfinished == 0 then return end
-  too_late_to_wait(timeout)
+  local again = second_look(timeout)
+  if again then return self:join(again) end
   local _, ok, err = wait_in(self.joiners, timeout)
   if not ok then error(err, 0) end
 end
@@ -1003,7 +1014,8 @@ end
 
 function Event:wait(timeout)
   if self.flag then return true end
-  too_late_to_wait(timeout)
+  local again = second_look(timeout)
+  if again then return self:wait(again) end
   local _, ok, err = wait_in(self.room, timeout)
   if not ok then error(err, 0) end
   return true
@@ -1029,7 +1041,8 @@ function Lock:acquire(timeout)
     self.held = true
     return true
   end
-  too_late_to_wait(timeout)
+  local again = second_look(timeout)
+  if again then return self:acquire(again) end
   local w, ok, err = wait_in(self.room, timeout)
   if ok then
     self.held = true
@@ -1078,7 +1091,8 @@ function Semaphore:acquire(timeout)
     self.value = self.value - 1
     return true
   end
-  too_late_to_wait(timeout)
+  local again = second_look(timeout)
+  if again then return self:acquire(again) end
   local w, ok, err = wait_in(self.room, timeout)
   if not ok and w.ticket then self.value = self.value + 1 end
   -- Permits that came while this waiter was live had to wait behind it.
@@ -1142,7 +1156,8 @@ local parts = {
   request_cancel = request_cancel, take_back = take_back,
   must_cancel = must_cancel, delivered = delivered, arm_again = arm_again,
   remove = remove, wait_in = wait_in, may_not_wait = may_not_wait, wake_all = wake_all,
-  too_late_to_wait = too_late_to_wait, queue = {
+  suspend = suspend, second_look = second_look, now = function() return loop.now end,
+  queue = {
     has_free_item = has_free_item, has_free_slot = has_free_slot, take = take, store = store,
     try_put = try_put, wake_getter = wake_getter, wake_putter = wake_putter,
   },

@@ -127,7 +127,7 @@ return function(base)
   define("cond_until_set", true, "c", function(run, me, op)
     local c, event = run.conditions[op.c], run.events[op.e]
     if not may_wait(run, me, c) then return "none" end
-    return text(c:wait_for(function() return event:is_set() end))
+    return text(c:wait_for(function() return event:is_set() end, timeout_of(op)))
   end)
 
   define("notify", false, "c", function(run, _, op) run.conditions[op.c]:notify(op.n) end)
@@ -138,7 +138,9 @@ return function(base)
     return text(run.conditions[op.c]:locked())
   end)
 
-  define("meet", true, "b", function(run, _, op) return text(run.barriers[op.b]:wait()) end)
+  define("meet", true, "b", function(run, _, op)
+    return text(run.barriers[op.b]:wait(timeout_of(op)))
+  end)
 
   define("reset", false, "b", function(run, _, op) run.barriers[op.b]:reset() end)
 

@@ -117,20 +117,54 @@ return function(M, parts)
     if not ok then error(err, 0) end
   end
 
+  local function split(list)
+    local done, pending = {}, {}
+    for _, f in ipairs(list) do table.insert(f:done() and done or pending, f) end
+    return done, pending
+  end
+
+  local function are_enough(list, when)
+    local left = #list
+    for _, f in ipairs(list) do
+      if f:done() then left = left - 1 end
+      local one = when == "FIRST_COMPLETED" or when == "FIRST_EXCEPTION" and f.state == "error"
+      if f:done() and one then return true end
+    end
+    return left == 0
+  end
+
   function M.wait(list, options)
     local timeout = options and options.timeout
     local when = options and options.return_when or "ALL_COMPLETED"
     if #list == 0 then misuse("wait for nothing") end
     if not WHEN[when] then misuse("return_when is one of three") end
     local _, distinct = parts.children_of(list)
-    if not timeout or timeout > 0 then wait_until_enough(distinct, timeout, when) end
-    local done, pending = {}, {}
-    for _, f in ipairs(distinct) do table.insert(f:done() and done or pending, f) end
-    return done, pending
+    if not timeout or timeout > 0 then
+      wait_until_enough(distinct, timeout, when)
+    elseif not are_enough(distinct, when) then
+      parts.suspend(nil)                             -- X10: the second look, one turn later
+    end
+    return split(distinct)
+  end
+
+  -- X10: with no time at all those that have ended, also at a second look one turn later.
+  local function completed_at_once(todo)
+    local done, pending = split(todo)
+    local is_second = false
+    return function()
+      if #done == 0 and #pending > 0 and not is_second then
+        is_second = true
+        parts.suspend(nil)
+        done, pending = split(pending)
+      end
+      if #done == 0 and #pending > 0 then error(M.TimeoutError, 0) end
+      return table.remove(done, 1)
+    end
   end
 
   function M.as_completed(list, timeout)
     local _, todo = parts.children_of(list)
+    if timeout and timeout <= 0 then return completed_at_once(todo) end
     local left, ended, timer = #todo, M.Queue(), nil
     local function completed(f)
       if #todo == 0 then return end
@@ -143,14 +177,7 @@ return function(M, parts)
       for _ = 1, #todo do ended:put_nowait(M.TimeoutError) end
       todo = {}
     end
-    for _, f in ipairs({table.unpack(todo)}) do
-      if timeout and timeout <= 0 and f:done() then
-        completed(f)
-      else
-        f:add_done_callback(completed)
-      end
-    end
-    if timeout and timeout <= 0 then time_is_up() end
+    for _, f in ipairs({table.unpack(todo)}) do f:add_done_callback(completed) end
     if timeout and #todo > 0 then timer = parts.call_later(timeout, time_is_up) end
     return function()
       if left == 0 then return nil end

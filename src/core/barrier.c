@@ -65,9 +65,9 @@ size_t aq_barrier_enter(struct aq_barrier *b, struct aq_waiter *w) {
   return index;
 }
 
-void aq_barrier_wait(struct aq_barrier *b, struct aq_waiter *w) {
+void aq_barrier_wait(struct aq_barrier *b, struct aq_waiter *w, uint64_t deadline_ns) {
   w->thing = b;
-  aq_waiter_enter(w, &b->waiters, NULL, AQ_NEVER);
+  aq_waiter_enter(w, &b->waiters, NULL, deadline_ns);
 }
 
 void aq_barrier_leave(struct aq_barrier *b, size_t index) {

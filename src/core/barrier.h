@@ -74,8 +74,8 @@ enum aq_status aq_barrier_reserve(struct aq_barrier *b);
 */
 size_t aq_barrier_enter(struct aq_barrier *b, struct aq_waiter *w);
 
-/* `w`, IDLE, waits for a change. */
-void aq_barrier_wait(struct aq_barrier *b, struct aq_waiter *w);
+/* `w`, IDLE, waits for a change until the deadline; the agenda has room for it. */
+void aq_barrier_wait(struct aq_barrier *b, struct aq_waiter *w, uint64_t deadline_ns);
 
 /* The party with this index leaves; after the last one the barrier fills again. */
 void aq_barrier_leave(struct aq_barrier *b, size_t index);

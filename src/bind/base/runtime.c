@@ -112,3 +112,8 @@ uint64_t aq_check_given_timeout(lua_State *L, int idx) {
   lua_Number ns = ceil(seconds * 1e9);
   return ns < (lua_Number)AQ_FAR ? (uint64_t)ns : AQ_FAR;
 }
+
+void aq_check_no_more(lua_State *L, int last, const char *hint) {
+  if (lua_isnoneornil(L, last + 1)) return;
+  luaL_argerror(L, last + 1, lua_pushfstring(L, "no value expected: %s", hint));
+}

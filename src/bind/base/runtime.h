@@ -145,4 +145,8 @@ static inline uint64_t aq_check_timeout(lua_State *L, int idx) {
   return lua_gettop(L) < idx ? AQ_NEVER : aq_check_given_timeout(L, idx);
 }
 
+/* Refuses a value after the argument at `last`, where ignoring it would hide a mistake. `hint` says what
+** is right. [-0, +0, v] */
+void aq_check_no_more(lua_State *L, int last, const char *hint);
+
 #endif

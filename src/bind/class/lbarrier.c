@@ -1,7 +1,8 @@
 /*
 ** lbarrier.c - the Lua class Barrier.
 **
-** The stack of a call that waits: the barrier at 1 and, once the party is inside, its index at 2.
+** The stack of a call that waits: the barrier at 1, the deadline in nanoseconds at 2 and, once the
+** party is inside, its index at 3.
 */
 #include <lauxlib.h>
 
@@ -14,7 +15,7 @@
 
 static const char BARRIER_CLASS[] = "Barrier"; /* its address is the class */
 
-enum { INDEX_AT = 2 };
+enum { DEADLINE_AT = 2, INDEX_AT };
 
 struct barrier {
   const void *class; /* BARRIER_CLASS, until collected */
@@ -33,11 +34,17 @@ static struct aq_barrier *check_barrier(lua_State *L) { return &check_object(L)-
 
 static int look(lua_State *L, struct aq_task *t);
 
+/* A party whose time is up looks a last time: it goes on if it need not wait any more. */
+static bool may_look(const struct aq_barrier *b, enum aq_status status, bool is_inside) {
+  if (status != AQ_TIMEDOUT) return status == AQ_OK;
+  return is_inside ? b->state != AQ_FILLING : !aq_barrier_must_wait(b);
+}
+
 static int wait_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   struct barrier *b = lua_touserdata(L, 1);
-  enum aq_status status = cancelled ? AQ_CANCELLED : (enum aq_status)t->waiter.status;
-  if (status == AQ_OK) return look(L, t);
+  enum aq_status status = aq_task_outcome(t, cancelled);
   bool is_inside = lua_gettop(L) >= INDEX_AT;
+  if (may_look(&b->barrier, status, is_inside)) return look(L, t);
   aq_barrier_break_off(&b->barrier, &t->waiter,
                        is_inside ? (size_t)lua_tointeger(L, INDEX_AT) : AQ_BEFORE);
   return aq_task_raise(L, t, status);
@@ -53,7 +60,9 @@ static void wait_give_up(lua_State *L, struct aq_task *t) {
 static const struct aq_wait WAIT = {"wait", wait_finish, wait_give_up};
 
 static int wait_for_change(lua_State *L, struct aq_barrier *b, struct aq_task *t) {
-  aq_barrier_wait(b, &t->waiter);
+  uint64_t deadline_ns = (uint64_t)lua_tointeger(L, DEADLINE_AT);
+  aq_barrier_wait(b, &t->waiter, deadline_ns);
+  if (deadline_ns <= t->waiter.agenda->now_ns) aq_waiter_abort(&t->waiter, AQ_TIMEDOUT);
   return aq_task_wait(L, t, &WAIT);
 }
 
@@ -86,10 +95,13 @@ static int look(lua_State *L, struct aq_task *t) {
 
 static int barrier_wait(lua_State *L) {
   struct aq_barrier *b = check_barrier(L);
-  struct aq_task *t = aq_task_running(L, aq_runtime(L));
+  uint64_t timeout_ns = aq_check_timeout(L, 2);
+  struct aq_task *t = aq_task_begin(L, aq_runtime(L), timeout_ns);
+  bool must_wait = aq_barrier_must_wait(b);
+  if (must_wait && timeout_ns == 0) return aq_task_time_out(L, t);
+  if (must_wait) aq_task_check_wait(L, t);
   lua_settop(L, 1);
-  if (aq_task_is_spent(t->future.rt, t)) return aq_task_pause(L, t);
-  if (aq_barrier_must_wait(b)) aq_task_check_wait(L, t);
+  lua_pushinteger(L, (lua_Integer)aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return look(L, t);
 }
 
@@ -140,6 +152,7 @@ static int barrier_gc(lua_State *L) {
 
 /* aq.Barrier(parties). Upvalues: the runtime, the metatable. */
 static int barrier_new(lua_State *L) {
+  aq_check_no_more(L, 1, "a barrier calls nothing");
   luaL_argcheck(L, lua_isinteger(L, 1) && lua_tointeger(L, 1) > 0, 1, "positive integer expected");
   void *ud;
   lua_Alloc alloc = lua_getallocf(L, &ud);

@@ -7,6 +7,8 @@
 #include "bind/object/queue_object.h"
 #include "leaves.h"
 
+static const char TIMEOUT_IS_OF_SELECT[] = "the timeout is that of the select";
+
 /* ---- getting --------------------------------------------------------------------------------- */
 
 static bool get_is_ready(const struct aq_branch_object *b) {
@@ -49,6 +51,7 @@ static int queue_getting(lua_State *L) {
                                                 .enter = get_enter,
                                                 .finish = get_finish,
                                                 .give_up = get_give_up};
+  aq_check_no_more(L, 1, TIMEOUT_IS_OF_SELECT);
   aq_branch_push(L, &GETTING, aq_check_queue(L), 1, 1);
   return 1;
 }
@@ -132,6 +135,7 @@ static int queue_putting(lua_State *L) {
                                                 .forget = put_forget};
   struct aq_queue_object *qo = aq_check_queue(L);
   if (lua_gettop(L) < 2) return luaL_argerror(L, 2, "value expected (nil is one)");
+  aq_check_no_more(L, 2, TIMEOUT_IS_OF_SELECT);
   lua_settop(L, 2);
   if (qo->items.has_keys) aq_items_try_key(L); /* fixed now; without one the attempt raises */
   aq_branch_push(L, &PUTTING, qo, 1, lua_gettop(L));
@@ -162,6 +166,7 @@ static int queue_joining(lua_State *L) {
                                                 .attempt = join_attempt,
                                                 .enter = join_enter,
                                                 .finish = join_attempt};
+  aq_check_no_more(L, 1, TIMEOUT_IS_OF_SELECT);
   aq_branch_push(L, &JOINING, aq_check_queue(L), 1, 1);
   return 1;
 }

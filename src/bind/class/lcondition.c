@@ -1,9 +1,9 @@
 /*
 ** lcondition.c - the Lua class Condition.
 **
-** The stack of a call that waits: the condition at 1, the timeout of wait or the predicate of
-** wait_for at 2, and, while it takes the lock again, how the wait for a notification ended at 3 and
-** 4. No cancel breaks off the second wait; one that comes is raised when the lock is held (T13, K4).
+** The stack of a call that waits: the condition at 1, the predicate of wait_for or nil at 2, the deadline
+** at 3, and, while it takes the lock again, how the wait for a notification ended at 4 and 5. No cancel
+** breaks off the second wait; one that comes is raised when the lock is held (T13, K4).
 */
 #include <lauxlib.h>
 
@@ -50,16 +50,22 @@ static int condition_locked(lua_State *L) {
 
 /* ---- wait and wait_for ----------------------------------------------------------------------- */
 
-enum { ARGUMENT_AT = 2, STATUS_AT, NOTIFIED_AT };
+enum { PREDICATE_AT = 2, DEADLINE_AT, STATUS_AT, NOTIFIED_AT };
+
+/* Stands for a deadline when the predicate is asked a last time. */
+enum { TIME_IS_UP = -2 };
 
 static int ask(lua_State *L);
+static int ask_a_last_time(lua_State *L);
 
 /* The end of one wait, with the lock held again if that can be. */
 static int end(lua_State *L, struct aq_task *t, bool was_notified, enum aq_status outcome) {
   struct condition *c = lua_touserdata(L, 1);
+  bool has_predicate = !lua_isnil(L, PREDICATE_AT);
   aq_condition_end(&c->condition, was_notified, outcome);
+  if (outcome == AQ_TIMEDOUT && has_predicate) return ask_a_last_time(L);
   if (outcome != AQ_OK) return aq_task_raise(L, t, outcome);
-  return lua_isfunction(L, ARGUMENT_AT) ? ask(L) : aq_push_success(L);
+  return has_predicate ? ask(L) : aq_push_success(L);
 }
 
 static int retake_finish(lua_State *L, struct aq_task *t, bool cancelled) {
@@ -83,9 +89,9 @@ static const struct aq_wait RETAKE = {"wait", retake_finish, retake_give_up};
 static int wait_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   struct condition *c = lua_touserdata(L, 1);
   bool was_notified = t->waiter.status == AQ_OK;
-  enum aq_status status = cancelled ? AQ_CANCELLED : (enum aq_status)t->waiter.status;
+  enum aq_status status = aq_task_outcome(t, cancelled);
   if (aq_condition_retake(&c->condition, &t->waiter)) return end(L, t, was_notified, status);
-  lua_settop(L, ARGUMENT_AT);
+  lua_settop(L, DEADLINE_AT);
   lua_pushinteger(L, (lua_Integer)status);
   lua_pushboolean(L, was_notified);
   return aq_task_wait_through(L, t, &RETAKE);
@@ -99,19 +105,31 @@ static void wait_give_up(lua_State *L, struct aq_task *t) {
 
 static const struct aq_wait WAIT = {"wait", wait_finish, wait_give_up};
 
-static int enter(lua_State *L, struct aq_condition *c, struct aq_task *t, uint64_t timeout_ns) {
+/* When it is too late already, the lock is released for a turn (X10). */
+static int enter(lua_State *L, struct aq_condition *c, struct aq_task *t) {
+  uint64_t deadline_ns = (uint64_t)lua_tointeger(L, DEADLINE_AT);
   aq_task_check_wait(L, t);
-  aq_condition_wait(c, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
+  aq_condition_wait(c, &t->waiter, deadline_ns);
+  if (deadline_ns <= t->waiter.agenda->now_ns) aq_waiter_abort(&t->waiter, AQ_TIMEDOUT);
   return aq_task_wait(L, t, &WAIT);
+}
+
+/* Puts the deadline of a call whose timeout is at `idx` in its place. */
+static void set_deadline(lua_State *L, int idx) {
+  uint64_t timeout_ns = aq_check_timeout(L, idx);
+  uint64_t deadline_ns = timeout_ns == 0 ? 0 : aq_loop_deadline(aq_runtime(L)->loop, timeout_ns);
+  lua_settop(L, DEADLINE_AT);
+  lua_pushinteger(L, (lua_Integer)deadline_ns);
+  lua_replace(L, DEADLINE_AT);
 }
 
 static int condition_wait(lua_State *L) {
   struct aq_condition *c = check_condition(L);
-  uint64_t timeout_ns = aq_check_timeout(L, ARGUMENT_AT);
+  set_deadline(L, 2);
   check_held(L, c, "wait");
-  struct aq_task *t = aq_task_running(L, aq_runtime(L));
-  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
-  return enter(L, c, t, timeout_ns);
+  lua_pushnil(L);
+  lua_replace(L, PREDICATE_AT);
+  return enter(L, c, aq_task_running(L, aq_runtime(L)));
 }
 
 /* The predicate's answer is on top. */
@@ -119,21 +137,30 @@ static int answered(lua_State *L, int status, lua_KContext ctx) {
   (void)status, (void)ctx;
   if (lua_toboolean(L, -1)) return 1;
   struct aq_condition *c = check_condition(L);
-  lua_settop(L, ARGUMENT_AT);
+  struct aq_task *t = aq_task_running(L, aq_runtime(L));
+  lua_settop(L, DEADLINE_AT);
+  if (lua_tointeger(L, DEADLINE_AT) == TIME_IS_UP) return aq_error_raise(L, AQ_TIMEDOUT);
   check_held(L, c, "wait_for");
-  return enter(L, c, aq_task_running(L, aq_runtime(L)), AQ_NEVER);
+  return enter(L, c, t);
 }
 
 static int ask(lua_State *L) {
-  lua_settop(L, ARGUMENT_AT);
-  lua_pushvalue(L, ARGUMENT_AT);
+  lua_settop(L, DEADLINE_AT);
+  lua_pushvalue(L, PREDICATE_AT);
   lua_callk(L, 0, 1, 0, answered);
   return answered(L, LUA_OK, 0);
 }
 
+static int ask_a_last_time(lua_State *L) {
+  lua_pushinteger(L, TIME_IS_UP);
+  lua_replace(L, DEADLINE_AT);
+  return ask(L);
+}
+
 static int condition_wait_for(lua_State *L) {
   struct aq_condition *c = check_condition(L);
-  luaL_checktype(L, ARGUMENT_AT, LUA_TFUNCTION);
+  luaL_checktype(L, PREDICATE_AT, LUA_TFUNCTION);
+  set_deadline(L, 3);
   check_held(L, c, "wait_for");
   return ask(L);
 }

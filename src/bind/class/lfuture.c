@@ -28,7 +28,7 @@ static struct aq_future *check_settable(lua_State *L) {
 
 static int await_finish(lua_State *L, struct aq_task *t, bool cancelled) {
   const struct aq_future *f = lua_touserdata(L, 1);
-  enum aq_status status = cancelled ? AQ_CANCELLED : t->waiter.status;
+  enum aq_status status = aq_task_outcome(t, cancelled);
   /* Cancelled because the cancel was passed on to it: that cancel's message counts. */
   if (status == AQ_OK && f->state == AQ_ENDED_CANCELLED && t->was_delivered) status = AQ_CANCELLED;
   return status == AQ_OK ? aq_future_unwrap(L, 1) : aq_task_raise(L, t, status);
@@ -38,12 +38,11 @@ static const struct aq_wait AWAIT = {"await", await_finish, NULL};
 
 static int future_await(lua_State *L) {
   struct aq_future *f = check_future(L, 1);
-  struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (timeout_ns > 0 && aq_task_is_spent(f->rt, t)) return aq_task_pause(L, t);
+  struct aq_task *t = aq_task_begin(L, f->rt, timeout_ns);
   if (f->state != AQ_PENDING) return aq_future_unwrap(L, 1);
   if (aq_future_leads_to(L, 1, t)) return aq_future_refuse_circle(L, "await");
-  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  if (timeout_ns == 0) return aq_task_time_out(L, t);
   aq_task_check_wait(L, t);
   if (t->must_cancel && !t->was_delivered) aq_task_hand_message_on(L, t, 1);
   aq_waiter_enter(&t->waiter, &f->joiners, NULL, aq_loop_deadline(t->future.rt->loop, timeout_ns));
@@ -85,6 +84,7 @@ static int future_exception(lua_State *L) {
 static int add_done_callback(lua_State *L) {
   check_future(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
+  aq_check_no_more(L, 2, "a callback gets the task or future, and nothing else");
   lua_settop(L, 2);
   aq_callback_add(L);
   return 0;
@@ -135,6 +135,8 @@ static int future_tostring(lua_State *L) {
 }
 
 static int future_new(lua_State *L) {
+  aq_check_no_more(L, 0,
+                   "a Future calls nothing; aq.await(fn) calls a function that takes a callback");
   struct aq_runtime *rt = aq_runtime(L);
   struct aq_future *f = lua_newuserdatauv(L, sizeof *f, 2);
   aq_future_init(f, rt, aq_future_class);

@@ -25,13 +25,19 @@ static void put_give_up(lua_State *L, struct aq_task *t) {
 
 static const struct aq_wait PUT = {"put", put_finish, put_give_up};
 
+/* Lays the stack out as it was given. */
+static int put_time_out(lua_State *L, struct aq_task *t) {
+  lua_settop(L, 2);
+  lua_pushinteger(L, 0);
+  return aq_task_time_out(L, t);
+}
+
 static int queue_put(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
-  struct aq_task *t = aq_task_running(L, qo->rt);
   int top = lua_gettop(L);
   uint64_t timeout_ns = top > 2 ? aq_check_given_timeout(L, 3) : AQ_NEVER;
+  struct aq_task *t = aq_task_begin(L, qo->rt, timeout_ns);
   struct aq_item item;
-  if (timeout_ns > 0 && aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
   aq_queue_prepare_put(L, qo, top, &item);
   enum aq_status status = aq_queue_try_put(L, qo, &item);
   if (status == AQ_OK) return 0;
@@ -40,7 +46,7 @@ static int queue_put(lua_State *L) {
     aq_queue_drop_put(L, qo, &item);
     return 0;
   }
-  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  if (timeout_ns == 0) return put_time_out(L, t);
   aq_task_check_wait(L, t);
   t->waiter.thing = qo;
   aq_queue_enter_put(L, qo, &item, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
@@ -58,7 +64,9 @@ static int answer_dropped(lua_State *L, struct aq_queue_object *qo, struct aq_it
 static int queue_put_nowait(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
-  aq_queue_prepare_put(L, qo, lua_gettop(L), &item);
+  int top = lua_gettop(L);
+  if (top > 2) aq_check_no_more(L, 2, "this call never waits");
+  aq_queue_prepare_put(L, qo, top, &item);
   enum aq_status status = aq_queue_try_put(L, qo, &item);
   if (aq_queue_drops(&qo->queue)) return answer_dropped(L, qo, &item, status);
   return status == AQ_OK ? 0 : aq_error_raise(L, status);
@@ -85,13 +93,12 @@ static const struct aq_wait GET = {"get", get_finish, get_give_up};
 static int queue_get(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
-  struct aq_task *t = aq_task_running(L, qo->rt);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (timeout_ns > 0 && aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
+  struct aq_task *t = aq_task_begin(L, qo->rt, timeout_ns);
   enum aq_status status = aq_queue_get_now(&qo->queue, &item);
   if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
   if (status != AQ_EMPTY) return aq_error_raise(L, status);
-  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  if (timeout_ns == 0) return aq_task_time_out(L, t);
   aq_task_check_wait(L, t);
   t->waiter.thing = qo;
   aq_queue_get_wait(&qo->queue, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
@@ -133,9 +140,8 @@ static const struct aq_wait NEXT = {"items", next_finish, get_give_up};
 static int items_next(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
   struct aq_item item;
-  struct aq_task *t = aq_task_running(L, qo->rt);
+  struct aq_task *t = aq_task_begin(L, qo->rt, AQ_NEVER);
   if (is_nil_next(qo)) return refuse_nil(L);
-  if (aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
   enum aq_status status = aq_queue_get_now(&qo->queue, &item);
   if (status == AQ_SHUTDOWN) return 0;
   if (status == AQ_OK) return aq_queue_push_item(L, qo, item);
@@ -147,6 +153,7 @@ static int items_next(lua_State *L) {
 
 static int queue_items(lua_State *L) {
   aq_check_queue(L);
+  aq_check_no_more(L, 1, "the wait for an item has no timeout; q:get(timeout) has one");
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, items_next, 1);
   lua_pushvalue(L, 1);
@@ -157,24 +164,24 @@ static int queue_items(lua_State *L) {
 
 static int queue_task_done(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
+  aq_check_no_more(L, 1, "each call is for one item");
   if (aq_queue_done(&qo->queue) == AQ_OK) return 0;
   return luaL_error(L, "task_done called too many times");
 }
 
 static int join_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  enum aq_status status = cancelled ? AQ_CANCELLED : t->waiter.status;
-  return status == AQ_OK ? 0 : aq_task_raise(L, t, status);
+  aq_task_check_outcome(L, t, cancelled);
+  return 0;
 }
 
 static const struct aq_wait JOIN = {"join", join_finish, NULL};
 
 static int queue_join(lua_State *L) {
   struct aq_queue_object *qo = aq_check_queue(L);
-  struct aq_task *t = aq_task_running(L, qo->rt);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (timeout_ns > 0 && aq_task_is_spent(qo->rt, t)) return aq_task_pause(L, t);
+  struct aq_task *t = aq_task_begin(L, qo->rt, timeout_ns);
   if (qo->queue.unfinished == 0) return 0;
-  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  if (timeout_ns == 0) return aq_task_time_out(L, t);
   aq_task_check_wait(L, t);
   aq_queue_join_wait(&qo->queue, &t->waiter, aq_loop_deadline(qo->rt->loop, timeout_ns));
   return aq_task_wait(L, t, &JOIN);
@@ -310,6 +317,7 @@ static int queue_gc(lua_State *L) {
 
 /* aq.Queue([maxsize | options]) and its kin. Upvalues: the runtime, the metatable. */
 static int new_queue(lua_State *L, enum aq_order_kind kind) {
+  aq_check_no_more(L, 1, "options are one table, {maxsize = n, name = s}");
   struct aq_queue_options options = aq_queue_read_options(L, kind);
   void *ud;
   lua_Alloc alloc = lua_getallocf(L, &ud);

@@ -243,16 +243,24 @@ static bool is_spent(lua_State *L, struct aq_task *t) {
   return !tries_once && aq_task_is_spent(t->future.rt, t);
 }
 
+/* There was no time to wait: looks again, with the arguments as they were given, or returns (X10). */
+static int time_out(lua_State *L, struct aq_task *t) {
+  if (t->looks_again) return push_timeout(L);
+  lua_settop(L, AQ_SELECT_AT);
+  return aq_task_look_again(L, t);
+}
+
 /* aq.select(branches[, options]) */
 static int select_branches(lua_State *L) {
   struct aq_task *t = aq_runtime(L)->current;
   if (is_spent(L, t)) return aq_task_pause(L, t);
   struct aq_select_args args = aq_select_read(L);
+  if (args.timeout_ns == 0) aq_task_begin_look(t);
   check_unused(L, t, args.n);
   for (;;) {
     int nresults = try_all(L, args.n);
     if (nresults > 0) return nresults;
-    if (args.timeout_ns == 0) return push_timeout(L);
+    if (args.timeout_ns == 0) return time_out(L, t);
     aq_task_check_wait(L, t);
     struct aq_select *s = make_select(L, t, args.n);
     if (!enter_all(L, s, args.n)) continue;

@@ -42,19 +42,18 @@ static int event_is_set(lua_State *L) {
 }
 
 static int wait_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  enum aq_status status = cancelled ? AQ_CANCELLED : t->waiter.status;
-  return status == AQ_OK ? aq_push_success(L) : aq_task_raise(L, t, status);
+  aq_task_check_outcome(L, t, cancelled);
+  return aq_push_success(L);
 }
 
 static const struct aq_wait WAIT = {"wait", wait_finish, NULL};
 
 static int event_wait(lua_State *L) {
   struct aq_event *e = check_event(L);
-  struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (timeout_ns > 0 && aq_task_is_spent(t->future.rt, t)) return aq_task_pause(L, t);
+  struct aq_task *t = aq_task_begin(L, aq_runtime(L), timeout_ns);
   if (e->is_set) return aq_push_success(L);
-  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  if (timeout_ns == 0) return aq_task_time_out(L, t);
   aq_task_check_wait(L, t);
   aq_waiter_enter(&t->waiter, &e->waiters, NULL, aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return aq_task_wait(L, t, &WAIT);
@@ -84,6 +83,7 @@ static int event_waiting(lua_State *L) {
                                                 .enter = waiting_enter,
                                                 .finish = waiting_attempt};
   check_event(L);
+  aq_check_no_more(L, 1, "the timeout is that of the select");
   aq_branch_push(L, &WAITING, lua_touserdata(L, 1), 1, 1);
   return 1;
 }
@@ -97,6 +97,7 @@ static int event_tostring(lua_State *L) {
 
 /* aq.Event(). Upvalues: the runtime, the metatable. */
 static int event_new(lua_State *L) {
+  aq_check_no_more(L, 0, "an event begins as not set");
   struct event *e = lua_newuserdatauv(L, sizeof *e, 0);
   e->class = EVENT_CLASS;
   aq_event_init(&e->event);
@@ -124,6 +125,7 @@ static bool may_release(const struct aq_semaphore_object *s) {
 
 static int semaphore_release(lua_State *L) {
   struct aq_semaphore_object *s = check_semaphore(L);
+  aq_check_no_more(L, 1, "each call releases once");
   if (s->kind == AQ_LOCK) return aq_release_lock(L, &s->semaphore);
   if (!may_release(s)) return luaL_error(L, "release: called more often than acquire");
   aq_semaphore_release(&s->semaphore);
@@ -172,7 +174,10 @@ static size_t check_permits(lua_State *L) {
   return (size_t)value;
 }
 
-static int lock_new(lua_State *L) { return push_semaphore(L, AQ_LOCK, 1); }
+static int lock_new(lua_State *L) {
+  aq_check_no_more(L, 0, "a lock begins as free");
+  return push_semaphore(L, AQ_LOCK, 1);
+}
 
 static int semaphore_new(lua_State *L) { return push_semaphore(L, AQ_SEMAPHORE, check_permits(L)); }
 

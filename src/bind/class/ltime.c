@@ -11,8 +11,7 @@
 /* ---- sleep and now --------------------------------------------------------------------------- */
 
 static int sleep_finish(lua_State *L, struct aq_task *t, bool cancelled) {
-  enum aq_status status = cancelled ? AQ_CANCELLED : t->waiter.status;
-  if (status != AQ_OK && status != AQ_TIMEDOUT) return aq_task_raise(L, t, status);
+  if (cancelled || t->waiter.status != AQ_TIMEDOUT) aq_task_check_outcome(L, t, cancelled);
   lua_settop(L, 2);
   return 1;
 }

@@ -98,6 +98,7 @@ static int push_timeout(lua_State *L, struct aq_future *target) {
 
 /* aq.timeout(seconds) */
 static int timeout_new(lua_State *L) {
+  aq_check_no_more(L, 1, "the block is what follows; aq.wait_for(fn, seconds) calls a function");
   lua_settop(L, 1);
   lua_pushnil(L);
   return push_timeout(L, NULL);

@@ -22,11 +22,10 @@ static void acquire_give_up(lua_State *L, struct aq_task *t) {
 static const struct aq_wait ACQUIRE = {"acquire", acquire_finish, acquire_give_up};
 
 int aq_acquire(lua_State *L, struct aq_semaphore *s) {
-  struct aq_task *t = aq_task_running(L, aq_runtime(L));
   uint64_t timeout_ns = aq_check_timeout(L, 2);
-  if (timeout_ns > 0 && aq_task_is_spent(t->future.rt, t)) return aq_task_pause(L, t);
+  struct aq_task *t = aq_task_begin(L, aq_runtime(L), timeout_ns);
   if (aq_semaphore_acquire_now(s)) return aq_push_success(L);
-  if (timeout_ns == 0) return aq_error_raise(L, AQ_TIMEDOUT);
+  if (timeout_ns == 0) return aq_task_time_out(L, t);
   aq_task_check_wait(L, t);
   aq_semaphore_acquire_wait(s, &t->waiter, aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return aq_task_wait(L, t, &ACQUIRE);

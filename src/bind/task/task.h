@@ -36,6 +36,8 @@ struct aq_task {
   bool is_suspended : 1;       /* in aq_task_wait (else a yield was not ours) */
   bool is_finishing : 1;       /* the wait is over and its finish has been called */
   bool waits_through : 1;      /* no cancel breaks the present wait off */
+  bool was_sent_back : 1;      /* the call about to be made is the second look of one that failed */
+  bool looks_again : 1;        /* the call under way is */
   bool has_ended : 1;          /* the body is over, its outcome stored */
   bool is_stubborn : 1;        /* it has left for good, or its patience has been used up */
   bool is_ending : 1;          /* the program is over: its patience with this task is bounded */

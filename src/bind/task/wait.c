@@ -191,7 +191,7 @@ int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
 /* The turn is over: the call is made that the task was about to make. */
 static int make_call(lua_State *L, struct aq_task *t, bool cancelled) {
   lua_Debug ar;
-  if (cancelled || t->waiter.status != AQ_OK) return aq_task_raise(L, t, AQ_CANCELLED);
+  aq_task_check_outcome(L, t, cancelled);
   t->nat_once = 0;
   lua_getstack(L, 0, &ar);
   lua_getinfo(L, "f", &ar);
@@ -200,11 +200,29 @@ static int make_call(lua_State *L, struct aq_task *t, bool cancelled) {
   return fn(L);
 }
 
-int aq_task_pause(lua_State *L, struct aq_task *t) {
-  static const struct aq_wait PAUSE = {"pause", make_call, NULL};
+static int wait_a_turn(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
   aq_task_check_wait(L, t);
   aq_waiter_ready(&t->waiter, AQ_OK);
-  return aq_task_wait(L, t, &PAUSE);
+  return aq_task_wait(L, t, wait);
+}
+
+int aq_task_pause(lua_State *L, struct aq_task *t) {
+  static const struct aq_wait PAUSE = {"pause", make_call, NULL};
+  return wait_a_turn(L, t, &PAUSE);
+}
+
+static int make_call_again(lua_State *L, struct aq_task *t, bool cancelled) {
+  t->was_sent_back = aq_task_outcome(t, cancelled) == AQ_OK;
+  return make_call(L, t, cancelled);
+}
+
+int aq_task_look_again(lua_State *L, struct aq_task *t) {
+  static const struct aq_wait LOOK = {"pause", make_call_again, NULL};
+  return wait_a_turn(L, t, &LOOK);
+}
+
+int aq_task_time_out(lua_State *L, struct aq_task *t) {
+  return t->looks_again ? aq_error_raise(L, AQ_TIMEDOUT) : aq_task_look_again(L, t);
 }
 
 int aq_task_wait_through(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
@@ -232,6 +250,11 @@ int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f,
   t->awaiting = f;
   if (t->must_cancel) aq_task_pass_on(L, t);
   return suspend(L, t, wait, wait_end);
+}
+
+void aq_task_check_outcome(lua_State *L, struct aq_task *t, bool cancelled) {
+  enum aq_status status = aq_task_outcome(t, cancelled);
+  if (status != AQ_OK) aq_task_raise(L, t, status);
 }
 
 int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status) {

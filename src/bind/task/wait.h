@@ -3,10 +3,12 @@
 **
 ** A wait, as a leaf of the binding writes it:
 **
-**     struct aq_task *t = aq_task_running(L, rt);      may raise: no task
-**     aq_task_check_wait(L, t);                        may raise: cannot suspend, no memory
-**     aq_queue_get_wait(queue, &t->waiter, when);      cannot raise
-**     return aq_task_wait(L, t, &GET);                 does not return; GET.finish goes on
+**     struct aq_task *t = aq_task_begin(L, rt, timeout_ns);     may raise: no task
+**     if (...) return ...;                                      it can be done at once
+**     if (timeout_ns == 0) return aq_task_time_out(L, t);       does not return
+**     aq_task_check_wait(L, t);                                 may raise: cannot suspend, no memory
+**     aq_queue_get_wait(queue, &t->waiter, when);               cannot raise
+**     return aq_task_wait(L, t, &GET);                          does not return; GET.finish goes on
 */
 #ifndef AQ_WAIT_H
 #define AQ_WAIT_H
@@ -65,6 +67,32 @@ static inline bool aq_task_is_spent(const struct aq_runtime *rt, struct aq_task 
 ** called anew, with the stack as it is. As aq_task_wait, the last statement. */
 int aq_task_pause(lua_State *L, struct aq_task *t);
 
+/* The same for a call that failed at its first look and has no time to wait (X10): the next
+** aq_task_begin finds that this is its second look. */
+int aq_task_look_again(lua_State *L, struct aq_task *t);
+
+/* A call with no time to wait begins: notes whether this is its second look. */
+static inline void aq_task_begin_look(struct aq_task *t) {
+  t->looks_again = t->was_sent_back;
+  t->was_sent_back = false;
+}
+
+/* The running task, at the start of a call that may have to wait so long; raises if there is none.
+** Before that nothing of the call may have happened: a task without budget pauses here. */
+static inline struct aq_task *aq_task_begin(lua_State *L, struct aq_runtime *rt,
+                                            uint64_t timeout_ns) {
+  struct aq_task *t = aq_task_running(L, rt);
+  if (timeout_ns == 0)
+    aq_task_begin_look(t);
+  else if (aq_task_is_spent(rt, t))
+    aq_task_pause(L, t);
+  return t;
+}
+
+/* For a call with no time to wait that cannot be done at once: looks again one turn later, and raises
+** TimeoutError if that was the second look (X10). The stack is to be as it was given. */
+int aq_task_time_out(lua_State *L, struct aq_task *t);
+
 /*
 ** The same for a wait that no cancel breaks off, whether outstanding or to come: one that comes is
 ** told to `finish`, and one that was delivered before is not delivered again.
@@ -77,6 +105,14 @@ int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f, const st
 
 /* Suspends the task for good: it is closed at the end of this step. */
 int aq_task_leave(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
+
+/* How a wait ended: cancel wins over what the waiter was woken with. */
+static inline enum aq_status aq_task_outcome(const struct aq_task *t, bool cancelled) {
+  return cancelled ? AQ_CANCELLED : (enum aq_status)t->waiter.status;
+}
+
+/* Raises that, unless it is AQ_OK. */
+void aq_task_check_outcome(lua_State *L, struct aq_task *t, bool cancelled);
 
 /* Raises how a wait ended, CancelledError with its message; never returns. */
 int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status);
