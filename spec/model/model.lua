@@ -289,6 +289,7 @@ local function step(t, err)
     delivered(t)
   end
   t.waiting, t.interrupt = nil, nil
+  t.steps = t.steps + 1
   if not t.started and err then
     return finish(t, false, err)                   -- T3: the body never runs
   end
@@ -302,7 +303,7 @@ end
 function M.create_task(fn, ...)
   local args = table.pack(...)
   local t = new_future(Task)
-  t.cancels, t.shielded, t.started = {}, 0, false
+  t.cancels, t.shielded, t.started, t.steps = {}, 0, false, 0
   t.co = coroutine.create(function()
     finish(t, pcall(fn, table.unpack(args, 1, args.n)))
   end)
@@ -587,11 +588,31 @@ local function expire(d)
   request_cancel(d.task, d.depth)
 end
 
--- G8: past already: fires at the next suspension.
+-- G8: past already: fires at the next suspension. What was there before is noted, to be put back if
+-- the task reschedules it in the same step.
+local function expire_at_once(d)
+  local t = d.task
+  local is_own = loop.current == t and t.shielded == d.depth
+  d.late = is_own and {step = t.steps, count = in_reach(t), due = cancels_at(t, d.depth).due}
+  expire(d)
+end
+
+local function is_undoable(d)
+  local t, late = d.task, d.late
+  return d.state == "expired" and late and late.step == t.steps and loop.current == t
+    and t.shielded == d.depth
+end
+
+local function undo(d)
+  take_back(d.task, d.depth)
+  if in_reach(d.task) == d.late.count then cancels_at(d.task, d.depth).due = d.late.due end
+  d.state, d.late = "active", nil
+end
+
 local function arm(d, seconds)
   d.at = seconds and loop.now + seconds
   d.timer = seconds and seconds > 0 and call_later(seconds, function() expire(d) end)
-  if seconds and seconds <= 0 then expire(d) end
+  if seconds and seconds <= 0 then expire_at_once(d) end
 end
 
 local function disarm(d)
@@ -620,6 +641,7 @@ end
 Deadline.__close = close_deadline
 
 function Deadline:reschedule(seconds)
+  if is_undoable(self) then undo(self) end
   if self.state ~= "active" then misuse("rescheduling a deadline that is over") end
   disarm(self)
   arm(self, seconds)

@@ -22,6 +22,14 @@ static const char TIMEOUT_CLASS[] = "Timeout"; /* its address is the class */
 
 enum { UV_TASK = 1, UV_TARGET = 2 };
 
+/* What a deadline of the past has found when it cancelled the task at once. */
+struct late {
+  uint64_t woken;    /* agenda.woken: the same until the task's step is over */
+  uint32_t requests; /* of the task */
+  bool must_cancel;  /* likewise */
+  bool is_late;      /* it was one, and the task's own step that set it */
+};
+
 struct timeout {
   const void *class;           /* TIMEOUT_CLASS */
   struct aq_deadline deadline; /* armed while the block runs */
@@ -30,7 +38,8 @@ struct timeout {
   struct aq_shield *level;     /* in which the block was opened */
   struct aq_shield shield;     /* put over the task when the target was cancelled */
   uint64_t when_ns;            /* the deadline, or AQ_NEVER */
-  bool has_expired;            /* the task, or the target, was cancelled */
+  struct late late;
+  bool has_expired; /* the task, or the target, was cancelled */
 };
 
 static struct timeout *check_timeout(lua_State *L) {
@@ -69,11 +78,33 @@ static void on_deadline(struct aq_deadline *d) {
   expire(s->task->future.rt->L, s);
 }
 
+static void expire_at_once(lua_State *L, struct timeout *s) {
+  const struct aq_task *t = s->task;
+  bool is_own = t->future.rt->current == t && t->shield == s->level;
+  s->late = (struct late){agenda_of(s)->woken, t->requests, t->must_cancel, is_own};
+  expire(L, s);
+}
+
+/* True if the task has not been suspended since, and is at the same level of shields. */
+static bool is_undoable(struct timeout *s) {
+  const struct aq_task *t = s->task;
+  return s->late.is_late && s->late.woken == agenda_of(s)->woken && t->future.rt->current == t &&
+         t->shield == s->level;
+}
+
+/* The task is as if the deadline had not come. Other cancels may have come meanwhile. */
+static void undo(struct timeout *s) {
+  struct aq_task *t = s->task;
+  aq_task_uncancel(t);
+  if (t->requests == s->late.requests) t->must_cancel = s->late.must_cancel;
+  s->late.is_late = s->has_expired = false;
+}
+
 /* Arms the deadline `timeout_ns` from now; one that has come already takes effect at once. */
 static void schedule(lua_State *L, struct timeout *s, uint64_t timeout_ns) {
   s->when_ns = aq_loop_deadline(s->task->future.rt->loop, timeout_ns);
   if (timeout_ns == 0)
-    expire(L, s);
+    expire_at_once(L, s);
   else if (s->when_ns != AQ_NEVER)
     aq_deadline_arm(agenda_of(s), &s->deadline, s->when_ns);
 }
@@ -139,8 +170,9 @@ static int timeout_reschedule(lua_State *L) {
   struct timeout *s = check_timeout(L);
   uint64_t timeout_ns = aq_check_timeout(L, 2);
   if (s->task == NULL) return luaL_error(L, "reschedule: the block has been left");
-  if (s->has_expired) return luaL_error(L, "reschedule: the time is up already");
+  if (s->has_expired && !is_undoable(s)) return luaL_error(L, "reschedule: the time is up already");
   if (aq_agenda_reserve(agenda_of(s)) != AQ_OK) return luaL_error(L, "not enough memory");
+  if (s->has_expired) undo(s);
   aq_deadline_disarm(agenda_of(s), &s->deadline);
   schedule(L, s, timeout_ns);
   return 0;
