@@ -3,9 +3,15 @@
 
 local helper = require "spec.helper"
 
+-- Whoever runs this may ignore SIGINT, as a shell does for what it starts with `&`. The executable
+-- would then do so, too.
+local USUAL = "env --default-signal=INT "
+if not os.execute(USUAL .. "true 2>/dev/null") then USUAL = "" end
+
 -- Runs a script with `later(seconds, "INT", ...)` to send it signals, one after the other, that
--- long apart. Returns stdout, stderr and how the process ended: "signal 2", or its status.
-local function run(text, prefix)
+-- long apart; `start` is a command that starts it, in place of one that lets it take SIGINT.
+-- Returns stdout, stderr and how the process ended: "signal 2", or its status.
+local function run(text, prefix, start)
   local path = helper.write_file([[
     local aq = require "aqlua"
     local function later(seconds, ...)
@@ -16,7 +22,8 @@ local function run(text, prefix)
       io.popen("{ " .. command .. "} >/dev/null 2>&1 &"):close()
     end
   ]] .. text)
-  local command = ("%s exec %s %s"):format(prefix or "", helper.quote(helper.aqlua), path)
+  local command = ("%s exec %s %s %s"):format(prefix or "", start or USUAL,
+    helper.quote(helper.aqlua), path)
   local out, err, how = helper.run(command)
   os.remove(path)
   return out, (err:gsub(path, "script")), how
@@ -154,8 +161,8 @@ describe("the first signal", function()
   it("in LUA_INIT and in clean-up at the end ends the program too", function()
     local init = [[io.popen("{ sleep 0.1; kill -INT $PPID; } >/dev/null &"):close()
       while true do end]]
-    local _, _, how = helper.run(("LUA_INIT=%s exec %s -e 'print(1)'"):format(helper.quote(init),
-      helper.quote(helper.aqlua)))
+    local _, _, how = helper.run(("LUA_INIT=%s exec %s%s -e 'print(1)'"):format(helper.quote(init),
+      USUAL, helper.quote(helper.aqlua)))
     assert.equal("signal 2", how)
     _, _, how = run [[
       aq.create_task(function()
@@ -211,13 +218,25 @@ describe("the second signal", function()
 end)
 
 describe("a signal that was ignored at the start", function()
-  it("HUP stays ignored, as nohup wants", function()
-    local out, _, how = run([[
-      later(0.1, "HUP")
+  for name, who in pairs { HUP = "nohup", INT = "a background job of a script" } do
+    it(name .. " stays ignored, as " .. who .. " wants", function()
+      local out, _, how = run(([[
+        later(0.1, "%s", "%s")
+        aq.sleep(0.3)
+        print "still here"
+      ]]):format(name, name), ("trap '' %s;"):format(name), "env")
+      assert.same({ "still here\n", 0 }, { out, how })
+    end)
+  end
+
+  it("QUIT lists the tasks all the same", function()
+    local out, err, how = run([[
+      later(0.1, "QUIT")
       aq.sleep(0.3)
       print "still here"
-    ]], "trap '' HUP;")
+    ]], "trap '' QUIT;")
     assert.same({ "still here\n", 0 }, { out, how })
+    assert.matches("^aqlua: 1 task\n", err)
   end)
 end)
 

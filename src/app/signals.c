@@ -154,7 +154,7 @@ static void install_all(void) {
     install_if_free(HANDLERS[i].signo, HANDLERS[i].handler, HANDLERS[i].flags);
 }
 
-/* A shell ignores these in what it starts with `&`: still they can be sent on purpose. */
+/* A shell ignores it in what it starts with `&`: it ends nothing here, and is sent on purpose. */
 static void unignore(int signo) {
   struct sigaction old;
   if (sigaction(signo, NULL, &old) == 0 && old.sa_handler == SIG_IGN) set_default(signo);
@@ -165,7 +165,6 @@ void signals_start(struct signals *s, lua_State *L) {
   if (s->interrupt == NULL) return;
   s->thread = pthread_self();
   signals = s;
-  unignore(SIGINT);
   unignore(SIGQUIT);
   install_all();
 }

@@ -2,9 +2,9 @@
 ** signals.h - what the process does on signals.
 **
 ** SIGINT, SIGTERM and SIGHUP end the program in order, a second one at once; either way the process
-** dies by the signal. SIGQUIT has all tasks listed. SIGPIPE is caught by a handler that does next to
-** nothing: ignored, it would be ignored in the children too. SIGHUP and
-** SIGTERM are ignored if the process was started so (nohup).
+** dies by the signal. They are ignored if the process was started so (nohup, `&` in a script).
+** SIGQUIT has all tasks listed. SIGPIPE is caught by a handler that does next to nothing: ignored, it
+** would be ignored in the children too.
 */
 #ifndef AQ_SIGNALS_H
 #define AQ_SIGNALS_H
