@@ -287,6 +287,51 @@ describe("misuse is located at the caller:", function()
     assert.equal(1, #aq.all_tasks())
   end)
 
+  it("names the class of what it got instead", function()
+    local q, event, group = aq.Queue(), aq.Event(), aq.TaskGroup()
+    local lock = aq.Lock()
+    for expected, call in pairs {
+      ["#1 to 'wait' (list expected, got Queue)"] = function() aq.wait(q) end,
+      ["#2 to 'wait' (table expected, got Event)"] = function() aq.wait({}, event) end,
+      ["#1 to 'as_completed' (list expected, got Queue)"] = function() aq.as_completed(q) end,
+      ["#2 to 'as_completed' (number of seconds expected, got Queue)"] = function()
+        aq.as_completed({}, q)
+      end,
+      ["#1 to 'gather' (Task, Future or function expected, got Event)"] = function()
+        aq.gather(event)
+      end,
+      ["#2 to 'gather' (table expected, got Event)"] = function() aq.gather({}, event) end,
+      ["#1 to 'put_many' (list expected, got Queue)"] = function() q:put_many(q) end,
+      ["#1 to 'drain' (Queue expected, got Event)"] = function() q.drain(event) end,
+      ["#1 to 'guard' (Lock or Semaphore expected, got Queue)"] = function() lock.guard(q) end,
+      ["#1 to 'cancel' (TaskGroup expected, got aq.Error)"] = function()
+        group.cancel(aq.CancelledError)
+      end,
+      ["#1 to 'create_task' (function expected, got TaskGroup)"] = function()
+        group:create_task(group)
+      end,
+      ["#2 to 'map' (function expected, got Queue)"] = function() aq.map(1, q, {}) end,
+      ["#3 to 'map' (list, iterator or queue expected, got Event)"] = function()
+        aq.map(1, print, event)
+      end,
+      ["#1 to 'wait_for' (Task, Future or function expected, got Queue; to"] = function()
+        aq.wait_for(q, 1)
+      end,
+      ["#1 to 'shield' (Task, Future or function expected, got Queue)"] = function()
+        aq.shield(q)
+      end,
+      ["#1 to 'run' (function expected, got Queue)"] = function() aq.run(q) end,
+      ["#1 to 'await' (function expected, got Queue)"] = function() aq.await(q) end,
+      ["branch '1': Task, Future, or a branch such as q:getting() expected, got Queue"] = function()
+        aq.select { q }
+      end,
+      ["maxsize: integer expected, got Queue"] = function() aq.Queue { maxsize = q } end,
+      ["name: string expected, got Queue"] = function() aq.Queue { name = q } end,
+    } do
+      assert_located(expected, call)
+    end
+  end)
+
   it("create_task, from the library itself", function()
     local out, err, status = helper.run_script "local aq = require 'aqlua'\naq.create_task(nil)"
     local expected = ":2: bad argument #1 to 'create_task' (function expected, got nil)"

@@ -18,7 +18,7 @@ end
 -- ignored; a second one is a mistake.
 function aq.await(start, timeout)
   if not internal.is_callable(start) then
-    error(("bad argument #1 to 'await' (function expected, got %s)"):format(type(start)), 2)
+    internal.type_error(1, "await", "function", start, 2)
   end
   internal.check_timeout(timeout, 2, "await", 2)
   internal.check_task(2)

@@ -4,7 +4,7 @@ local aq, internal = ...
 
 local function check_queue(queue, method)
   if not internal.is_queue(queue) then
-    error(("bad argument #1 to '%s' (Queue expected, got %s)"):format(method, type(queue)), 3)
+    internal.type_error(1, method, "Queue", queue, 3)
   end
 end
 
@@ -58,7 +58,7 @@ local function put_many(queue, list, timeout)
   check_queue(queue, "put_many")
   internal.check_timeout(timeout, 2, "put_many", 2)
   if type(list) ~= "table" then
-    error(("bad argument #1 to 'put_many' (list expected, got %s)"):format(type(list)), 2)
+    internal.type_error(1, "put_many", "list", list, 2)
   end
   local deadline = timeout and aq.now() + timeout
   local count = internal.length(list, "put_many", 2)

@@ -5,7 +5,7 @@ local aq, internal = ...
 local function check_options(options)
   if options == nil then return {} end
   if type(options) ~= "table" then
-    error(("bad argument #2 to 'gather' (table expected, got %s)"):format(type(options)), 4)
+    internal.type_error(2, "gather", "table", options, 4)
   end
   for key in pairs(options) do
     if key ~= "return_exceptions" then
@@ -31,8 +31,7 @@ function internal.check_awaitables(list, n, fname)
     if internal.is_future(list[i]) then
       futures[#futures + 1] = list[i]
     elseif not internal.is_callable(list[i]) then
-      error(("bad argument #%d to '%s' (Task, Future or function expected, got %s)")
-        :format(i, fname, type(list[i])), 3)
+      internal.type_error(i, fname, "Task, Future or function", list[i], 3)
     end
   end
   return futures

@@ -16,7 +16,7 @@ Group.__index = Group
 
 local function check_group(group, method)
   if getmetatable(group) ~= Group then
-    error(("bad argument #1 to '%s' (TaskGroup expected, got %s)"):format(method, type(group)), 3)
+    internal.type_error(1, method, "TaskGroup", group, 3)
   end
 end
 
@@ -63,7 +63,7 @@ function Group:create_task(fn, ...)
   if self.has_ended then error("create_task: the group has ended", 2) end
   if self.is_aborting then error("create_task: the group is being cancelled", 2) end
   if not internal.is_callable(fn) then
-    error(("bad argument #1 to 'create_task' (function expected, got %s)"):format(type(fn)), 2)
+    internal.type_error(1, "create_task", "function", fn, 2)
   end
   local task = aq.create_task(fn, ...)
   self.children[task] = true

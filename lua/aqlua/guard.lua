@@ -15,7 +15,7 @@ end
 local function make_guard(is_one, class)
   return function(thing, timeout)
     if not is_one(thing) then
-      error(("bad argument #1 to 'guard' (%s expected, got %s)"):format(class, type(thing)), 2)
+      internal.type_error(1, "guard", class, thing, 2)
     end
     local held = setmetatable({}, Guard)
     thing:acquire(timeout)

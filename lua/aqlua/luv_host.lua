@@ -1,5 +1,7 @@
 -- luv inside the executable: what it must not do to a loop that is not its own.
 
+local _, internal = ...
+
 -- Functions that would run, stop or close the loop from inside it.
 local REFUSED = {
   run = "aqlua runs the loop",
@@ -50,7 +52,7 @@ return function(uv, on_signal)
   -- The original aborts the process when it meets a handle that luv has not made.
   function uv.walk(visit)
     if type(visit) ~= "function" then
-      error(("bad argument #1 to 'walk' (function expected, got %s)"):format(type(visit)), 2)
+      internal.type_error(1, "walk", "function", visit, 2)
     end
     for _, entry in ipairs(open_handles(uv, handles)) do visit(entry.handle) end
   end

@@ -10,8 +10,7 @@ local function as_iterator(source)
     return function() return next_item(source) end
   end
   if type(source) ~= "table" then
-    error(("bad argument #3 to 'map' (list, iterator or queue expected, got %s)")
-      :format(type(source)), 3)
+    internal.type_error(3, "map", "list, iterator or queue", source, 3)
   end
   local i = 0
   return function()
@@ -66,7 +65,7 @@ function aq.map(n, fn, source)
   if math.type(n) ~= "integer" or n < 1 then
     error("bad argument #1 to 'map' (positive integer expected)", 2)
   elseif not internal.is_callable(fn) then
-    error(("bad argument #2 to 'map' (function expected, got %s)"):format(type(fn)), 2)
+    internal.type_error(2, "map", "function", fn, 2)
   end
   internal.check_task(2)
   local state = { next_item = as_iterator(source), lock = aq.Lock(), results = {}, n = 0 }

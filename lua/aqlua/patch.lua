@@ -66,7 +66,7 @@ end
 function internal.require(...)
   local name = ...
   if type(name) ~= "string" and type(name) ~= "number" then
-    local got = select("#", ...) == 0 and "no value" or type(name)
+    local got = select("#", ...) == 0 and "no value" or internal.type_name(name)
     error(("bad argument #1 to 'require' (string expected, got %s)"):format(got), 3)
   end
   name = tostring(name)

@@ -17,7 +17,7 @@ end
 
 function aq.run(fn, ...)
   if not internal.is_callable(fn) then
-    error(("bad argument #1 to 'run' (function expected, got %s)"):format(type(fn)), 2)
+    internal.type_error(1, "run", "function", fn, 2)
   end
   local me = aq.current_task()
   if me then return run_inside(me, fn, ...) end

@@ -6,11 +6,19 @@ local aq, internal = ...
 local OnClose = { __close = function(self) self[1]() end }
 function internal.on_close(fn) return setmetatable({ fn }, OnClose) end
 
+-- Raises that argument `position` is not what is expected but, say, a Queue. `level` is that of the
+-- error, 2 for the caller of the caller; `hint` is added.
+function internal.type_error(position, fname, expected, value, level, hint)
+  error(("bad argument #%d to '%s' (%s expected, got %s%s)")
+    :format(position, fname, expected, internal.type_name(value), hint or ""), level + 1)
+end
+
 -- Refuses what is no timeout; `level` is that of the error, 2 for the caller of the caller.
 function internal.check_timeout(value, position, fname, level)
   if value == nil or type(value) == "number" and value == value then return end
+  local got = type(value) == "number" and "NaN" or internal.type_name(value)
   error(("bad argument #%d to '%s' (number of seconds expected, got %s)")
-    :format(position, fname, type(value) == "number" and "NaN" or type(value)), level + 1)
+    :format(position, fname, got), level + 1)
 end
 
 -- Refuses a value where ignoring it would hide a mistake; `hint` says what is right.

@@ -6,7 +6,7 @@ local RETURN_WHEN = { ALL_COMPLETED = true, FIRST_COMPLETED = true, FIRST_EXCEPT
 
 local function check_list(list, fname)
   if type(list) ~= "table" then
-    error(("bad argument #1 to '%s' (list expected, got %s)"):format(fname, type(list)), 3)
+    internal.type_error(1, fname, "list", list, 3)
   elseif #list == 0 and fname == "wait" then
     error("bad argument #1 to 'wait' (list is empty)", 3)
   end
@@ -14,7 +14,7 @@ end
 
 local function check_options(options)
   if options ~= nil and type(options) ~= "table" then
-    error(("bad argument #2 to 'wait' (table expected, got %s)"):format(type(options)), 3)
+    internal.type_error(2, "wait", "table", options, 3)
   end
   for key, value in pairs(options or {}) do
     if key ~= "timeout" and key ~= "return_when" then

@@ -38,8 +38,8 @@ end
 function aq.wait_for(awaitable, timeout, ...)
   local is_future = internal.is_future(awaitable)
   if not is_future and not internal.is_callable(awaitable) then
-    error(("bad argument #1 to 'wait_for' (Task, Future or function expected, got %s; "
-      .. "to wait for q:get() write aq.wait_for(q.get, timeout, q))"):format(type(awaitable)), 2)
+    internal.type_error(1, "wait_for", "Task, Future or function", awaitable, 2,
+      "; to wait for q:get() write aq.wait_for(q.get, timeout, q)")
   end
   internal.check_timeout(timeout, 2, "wait_for", 2)
   if not is_future then return call_within(timeout, awaitable, ...) end
@@ -69,8 +69,7 @@ end
 function aq.shield(awaitable, ...)
   if internal.is_future(awaitable) then return shield_future(awaitable) end
   if not internal.is_callable(awaitable) then
-    error(("bad argument #1 to 'shield' (Task, Future or function expected, got %s)")
-      :format(type(awaitable)), 2)
+    internal.type_error(1, "shield", "Task, Future or function", awaitable, 2)
   end
   local shield <close> = internal.shield() -- luacheck: ignore
   return awaitable(...)

@@ -105,6 +105,14 @@ int aq_error_misuse(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
+const char *aq_error_push_type(lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  int type = luaL_getmetafield(L, idx, "__name");
+  if (type == LUA_TSTRING) return lua_tostring(L, -1);
+  if (type != LUA_TNIL) lua_pop(L, 1);
+  return lua_pushstring(L, luaL_typename(L, idx));
+}
+
 int aq_error_text(lua_State *L) {
   if (lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
     luaL_tolstring(L, 1, NULL);
@@ -211,6 +219,12 @@ static int error_index(lua_State *L) {
   return 1;
 }
 
+/* internal: what the value is, for a message */
+static int type_name(lua_State *L) {
+  aq_error_push_type(L, 1);
+  return 1;
+}
+
 /* internal.with_stored(err, n): the error value again, with a field `stored` */
 static int with_stored(lua_State *L) {
   const struct error *e = check_error(L, 1);
@@ -228,7 +242,8 @@ void aq_error_open(lua_State *L, struct aq_runtime *rt) {
                                   {"__index", error_index},
                                   {"__concat", error_concat},
                                   {NULL, NULL}};
-  static const luaL_Reg INTERNAL[] = {{"with_stored", with_stored}, {NULL, NULL}};
+  static const luaL_Reg INTERNAL[] = {
+    {"with_stored", with_stored}, {"type_name", type_name}, {NULL, NULL}};
   int module = lua_gettop(L);
   lua_getiuservalue(L, module - 1, AQ_UV_INTERNAL);
   luaL_setfuncs(L, INTERNAL, 0);

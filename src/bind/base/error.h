@@ -50,6 +50,10 @@ int aq_error_misuse(lua_State *L, const char *format, ...);
 /* Raises InvalidStateError with a message of its own; never returns. */
 int aq_error_invalid_state(lua_State *L, const char *message);
 
+/* Pushes what the value at `idx` is, for "x expected, got y": its class, or its type. Also returns it.
+** [-0, +1, m] */
+const char *aq_error_push_type(lua_State *L, int idx);
+
 /* A C function: the printable form of the error at 1, in the words of the stock interpreter. Calls
 ** __tostring, so it may raise. */
 int aq_error_text(lua_State *L);

@@ -6,6 +6,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "bind/base/error.h"
+
 #include "queue_object.h"
 
 /* The integer at `idx` as a bound; 0 for nil and for what is not positive. */
@@ -17,7 +19,7 @@ static size_t check_maxsize(lua_State *L, int idx) {
     luaL_argerror(L, 1,
                   lua_pushfstring(L, "maxsize: integer expected, got %s",
                                   lua_type(L, idx) == LUA_TNUMBER ? "a number without integer value"
-                                                                  : luaL_typename(L, idx)));
+                                                                  : aq_error_push_type(L, idx)));
   return n > 0 ? (size_t)n : 0;
 }
 
@@ -25,8 +27,8 @@ static size_t check_maxsize(lua_State *L, int idx) {
 static bool push_string(lua_State *L, const char *name) {
   int type = lua_getfield(L, 1, name);
   if (type != LUA_TNIL && type != LUA_TSTRING)
-    luaL_argerror(L, 1,
-                  lua_pushfstring(L, "%s: string expected, got %s", name, luaL_typename(L, -1)));
+    luaL_argerror(
+      L, 1, lua_pushfstring(L, "%s: string expected, got %s", name, aq_error_push_type(L, -1)));
   return type != LUA_TNIL;
 }
 

@@ -49,7 +49,7 @@ static void refuse(lua_State *L, int key, const char *problem) {
 static void refuse_value(lua_State *L, int key) {
   refuse(L, key,
          lua_pushfstring(L, "Task, Future, or a branch such as q:getting() expected, got %s",
-                         luaL_typename(L, key + 1)));
+                         aq_error_push_type(L, key + 1)));
 }
 
 /* ---- options --------------------------------------------------------------------------------- */
