@@ -5,10 +5,7 @@ local aq, internal = ...
 -- The source as a function that returns the next item, or nil at the end.
 local function as_iterator(source)
   if internal.is_callable(source) then return source end
-  if internal.is_queue(source) then
-    local next_item = source:items()
-    return function() return next_item(source) end
-  end
+  if internal.is_queue(source) then return (source:items()) end
   if type(source) ~= "table" then
     internal.type_error(3, "map", "list, iterator or queue", source, 3)
   end

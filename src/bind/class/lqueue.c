@@ -136,9 +136,18 @@ static int next_finish(lua_State *L, struct aq_task *t, bool cancelled) {
 
 static const struct aq_wait NEXT = {"items", next_finish, get_give_up};
 
-/* The iterator of a generic for: the queue at 1, the item before at 2. */
+/* The stack of a call that was not given the queue: it has it alone. */
+static struct aq_queue_object *take_own_queue(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  return aq_check_queue(L);
+}
+
+/* The iterator. A generic for calls it with the queue at 1 and the item before at 2; others as a function
+** of nothing. Upvalues: the runtime, the queue. */
 static int items_next(lua_State *L) {
-  struct aq_queue_object *qo = aq_check_queue(L);
+  struct aq_queue_object *qo = aq_test_queue(L, 1);
+  if (qo == NULL) qo = take_own_queue(L);
   struct aq_item item;
   struct aq_task *t = aq_task_begin(L, qo->rt, AQ_NEVER);
   if (is_nil_next(qo)) return refuse_nil(L);
@@ -155,7 +164,8 @@ static int queue_items(lua_State *L) {
   aq_check_queue(L);
   aq_check_no_more(L, 1, "the wait for an item has no timeout; q:get(timeout) has one");
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushcclosure(L, items_next, 1);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, items_next, 2);
   lua_pushvalue(L, 1);
   return 2;
 }

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "bind/base/error.h"
-
 #include "queue_object.h"
 
 /* The integer at `idx` as a bound; 0 for nil and for what is not positive. */
