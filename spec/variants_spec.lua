@@ -632,8 +632,17 @@ describe("PriorityQueue", function()
       local q = three()
       local before = picture(q)
       local hook <close> = hooked(function() aq.sleep(0) end)
-      assert.matches("cannot wait here", error_of(q.put_nowait, q, ranked(2)), 1, true)
-      assert.matches("cannot wait here", error_of(q.put, q, ranked(2)), 1, true)
+      local text = "cannot wait here: inside the comparison of items in %s, "
+        .. "which cannot be suspended"
+      for name, put in pairs {
+        put = function() q:put(ranked(2)) end,
+        put_nowait = function() q:put_nowait(ranked(2)) end,
+        select = function() error(select(3, aq.select { q:putting(ranked(2)) }), 0) end,
+      } do
+        assert.matches(text:format(name == "select" and "put" or name), error_of(put), 1, true)
+      end
+      assert.matches(text:format "put", error_of(q.put, q, ranked(2)), 1, true)
+      assert.matches(text:format "put", error_of(q.put_many, q, { ranked(2) }), 1, true)
       assert.same(before, picture(q))
       Ranked.hook = nil
       assert.equal("1 2 3", ranks(drain(q)))

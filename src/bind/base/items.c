@@ -160,6 +160,8 @@ void aq_items_push_key(lua_State *L) {
                 "(and no NaN)");
 }
 
+const char aq_items_comparing;
+
 struct search {
   lua_State *L;    /* key at 3; shelf on its top */
   lua_Integer key; /* the key, if it is an integer */
@@ -190,11 +192,13 @@ const char *aq_items_find_place(lua_State *L, struct aq_items *items, struct aq_
   kind_of_key(L, 3, &kind);
   if (order->count > 0 && kind != items->key_kind)
     return "the queue's items have keys of another kind";
+  int top = lua_gettop(L);
+  if (kind == AQ_KEY_OBJECT) lua_pushlightuserdata(L, (void *)&aq_items_comparing);
   lua_getiuservalue(L, 1, AQ_UV_SHELF);
   struct search s = {.L = L, .is_integer = lua_isinteger(L, 3)};
   if (s.is_integer) s.key = lua_tointeger(L, 3);
   bool found = aq_sorted_find(&order->sorted, is_before, &s, &order->place);
-  lua_pop(L, 1);
+  lua_settop(L, top);
   if (!found) return "the queue was changed by a comparison";
   items->key_kind = kind;
   return NULL;

@@ -64,6 +64,9 @@ static inline bool aq_items_is_nil(struct aq_item item) { return item.tag == LUA
 /* Whether a packed item has something on the shelf. */
 bool aq_items_is_shelved(struct aq_item item);
 
+/* Its address is on the stack of a C function that is running __lt, as light userdata. */
+extern const char aq_items_comparing;
+
 /* Pushes the key of the value at 2, if it has one. [-0, +0|1, -] */
 bool aq_items_try_key(lua_State *L);
 

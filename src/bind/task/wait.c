@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "bind/base/error.h"
+#include "bind/base/items.h"
 #include "cancel.h"
 #include "task.h"
 
@@ -58,6 +59,16 @@ static bool push_library_name(lua_State *L) {
   return false;
 }
 
+/* Whether the C function at this level is comparing items: a put of a priority queue. */
+static bool is_comparing(lua_State *co, const lua_Debug *ar) {
+  bool found = false;
+  for (int i = 1; !found && lua_getlocal(co, ar, i) != NULL; i++) {
+    found = lua_touserdata(co, -1) == (void *)&aq_items_comparing;
+    lua_pop(co, 1);
+  }
+  return found;
+}
+
 /* Pushes the name of the C function in coroutine `co` that cannot be suspended, or nil. */
 static void push_obstacle(lua_State *L, lua_State *co) {
   lua_Debug ar;
@@ -67,6 +78,9 @@ static void push_obstacle(lua_State *L, lua_State *co) {
     lua_xmove(co, L, 1);
     if (*ar.what != 'C' || aq_task_is_body(fn)) {
       lua_pop(L, 1);
+    } else if (is_comparing(co, &ar)) {
+      lua_pushfstring(L, "the comparison of items in %s", ar.name != NULL ? ar.name : "put");
+      return;
     } else if (push_library_name(L)) {
       if (strncmp(lua_tostring(L, -1), "_G.", 3) == 0) lua_pushstring(L, lua_tostring(L, -1) + 3);
       if (strcmp(lua_tostring(L, -1), "pcall") != 0 && strcmp(lua_tostring(L, -1), "xpcall") != 0)
