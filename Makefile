@@ -280,12 +280,17 @@ Libs.private: $(system_libs)
 Cflags: -I$${includedir} $(strip $(pc_cflags))
 endef
 
+# The header for embedders is one file: what it includes of ours is written out in its place.
+$(out)/aqlua.h: src/aqlua.h src/core/status.h
+	sed -n '/^#define AQ_API/,/^#endif/{/^#endif/!p;}' src/core/status.h > $@.part
+	sed -e '/^#include "core\/status.h"/{r $@.part' -e 'd;}' src/aqlua.h > $@
+
 put = install -d '$(DESTDIR)$(3)' && install -m $(1) '$(2)' '$(DESTDIR)$(3)/$(4)'
 
 install: export PC_TEXT = $(pc_text)
-install: all $(out)/shared
+install: all $(out)/shared $(out)/aqlua.h
 	$(call put,755,$(exe),$(BINDIR),aqlua)
-	$(call put,644,src/aqlua.h,$(INCDIR),aqlua.h)
+	$(call put,644,$(out)/aqlua.h,$(INCDIR),aqlua.h)
 	$(call put,644,$(out)/libaqlua.a,$(LIBDIR),libaqlua.a)
 	$(call put,755,$(out)/shared,$(LIBDIR),$(SHARED))
 	ln -sf $(SHARED) '$(DESTDIR)$(LIBDIR)/$(solink)'

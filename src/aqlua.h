@@ -10,6 +10,13 @@
 
 #include <lua.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "core/status.h"
 
 #define AQ_VERSION_MAJOR 0
 #define AQ_VERSION_MINOR 1
@@ -21,7 +28,8 @@
 /* "0.1.0" */
 #define AQ_VERSION_TEXT AQ_VERSION_STRING(AQ_VERSION_MAJOR, AQ_VERSION_MINOR, AQ_VERSION_PATCH)
 
-#define AQ_API __attribute__((visibility("default")))
+/* A timeout that never comes, in nanoseconds. */
+#define AQ_FOREVER UINT64_MAX
 
 struct uv_loop_s;
 
@@ -112,5 +120,9 @@ AQ_API void aq_report_tasks(struct aq_interrupt *i);
 
 /* True if the latest aq_call ended, or is about to, because of aq_interrupt. */
 AQ_API int aq_interrupted(lua_State *L);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -19,7 +19,7 @@ static int bells;     /* calls of on_ring */
 static char ran[LOG]; /* names of the posts that were run; lower case: with AQ_CLOSED */
 
 struct note {
-  struct aq_post post;
+  struct aq_mail post;
   char name;          /* upper case */
   void (*then)(void); /* called after it was noted */
 };
@@ -31,7 +31,7 @@ static void on_ring(void *ud) {
   bells++;
 }
 
-static void on_note(struct aq_post *post, enum aq_status status) {
+static void on_note(struct aq_mail *post, enum aq_status status) {
   struct note *n = AQ_CONTAINER(post, struct note, post);
   size_t length = strlen(ran);
   CHECK(status == AQ_OK || status == AQ_CLOSED);
@@ -136,7 +136,7 @@ TEST(a_post_may_be_posted_again_by_its_function) {
   close_inbox();
 }
 
-static void free_post(struct aq_post *p, enum aq_status status) {
+static void free_post(struct aq_mail *p, enum aq_status status) {
   CHECK_EQ(status, AQ_OK);
   free(p);
 }
@@ -144,7 +144,7 @@ static void free_post(struct aq_post *p, enum aq_status status) {
 TEST(a_post_may_be_freed_by_its_function) {
   open_inbox();
   for (int i = 0; i < 3; i++) {
-    struct aq_post *p = malloc(sizeof *p);
+    struct aq_mail *p = malloc(sizeof *p);
     if (p == NULL) abort();
     p->fn = free_post;
     CHECK_EQ(aq_inbox_post(inbox, p), AQ_OK);
@@ -436,7 +436,7 @@ TEST(no_post_is_lost_or_doubled_in_any_order_with_close) { drive_every_way(1, tr
 /* --- many threads ----------------------------------------------------------------------------- */
 
 struct parcel {
-  struct aq_post post;
+  struct aq_mail post;
   struct producer *from;
 };
 
@@ -451,7 +451,7 @@ struct producer {
 
 static struct producer crowd[THREADS];
 
-static void on_parcel(struct aq_post *p, enum aq_status status) {
+static void on_parcel(struct aq_mail *p, enum aq_status status) {
   struct parcel *parcel = AQ_CONTAINER(p, struct parcel, post);
   struct producer *from = parcel->from;
   CHECK_EQ(parcel - from->parcels, from->run + from->dropped);

@@ -13,7 +13,7 @@
 
 /* --- lists of posts --------------------------------------------------------------------------- */
 
-static void append(struct aq_posts *list, struct aq_post *first, struct aq_post *last) {
+static void append(struct aq_mails *list, struct aq_mail *first, struct aq_mail *last) {
   if (list->head == NULL)
     list->head = first;
   else
@@ -22,15 +22,15 @@ static void append(struct aq_posts *list, struct aq_post *first, struct aq_post 
 }
 
 /* Moves all posts of `from` behind those of `to`. */
-static void move(struct aq_posts *from, struct aq_posts *to) {
+static void move(struct aq_mails *from, struct aq_mails *to) {
   if (from->head == NULL) return;
   append(to, from->head, from->tail);
   from->head = NULL;
 }
 
 /* Calls the first post's function, which may free the post. */
-static void run_first(struct aq_posts *list, enum aq_status status) {
-  struct aq_post *post = list->head;
+static void run_first(struct aq_mails *list, enum aq_status status) {
+  struct aq_mail *post = list->head;
   list->head = post->next;
   post->fn(post, status);
 }
@@ -82,7 +82,7 @@ static void ring(struct aq_inbox *inbox) {
   uv_async_send(&inbox->bell);
 }
 
-enum aq_status aq_inbox_post(struct aq_inbox *inbox, struct aq_post *post) {
+enum aq_status aq_inbox_post(struct aq_inbox *inbox, struct aq_mail *post) {
   uv_mutex_lock(&inbox->lock);
   bool is_closed = inbox->is_closed;
   if (!is_closed) {

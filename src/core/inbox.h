@@ -27,19 +27,19 @@
 #include "status.h"
 
 /* Part of a struct of its poster's; from the post until fn is called, it belongs to the inbox. */
-struct aq_post {
-  struct aq_post *next; /* in `posted` or `taken` */
+struct aq_mail {
+  struct aq_mail *next; /* in `posted` or `taken` */
   /*
   ** On the loop's thread, with no lock held: AQ_OK, or AQ_CLOSED if the loop ends first. It may
   ** free the post or post it again, and may close and release the inbox.
   */
-  void (*fn)(struct aq_post *post, enum aq_status status);
+  void (*fn)(struct aq_mail *post, enum aq_status status);
 };
 
 /* First come, first out. */
-struct aq_posts {
-  struct aq_post *head; /* NULL: none */
-  struct aq_post *tail; /* of no meaning if there is none */
+struct aq_mails {
+  struct aq_mail *head; /* NULL: none */
+  struct aq_mail *tail; /* of no meaning if there is none */
 };
 
 struct aq_inbox {
@@ -47,10 +47,10 @@ struct aq_inbox {
   uv_async_t bell;     /* rung only under the lock while not closed, so never after uv_close */
   void (*on_ring)(void *ud);
   void *ud;              /* passed to on_ring */
-  struct aq_posts taken; /* of the loop's thread alone: drained, and not yet run */
+  struct aq_mails taken; /* of the loop's thread alone: drained, and not yet run */
 
   uv_mutex_t lock; /* of what follows; nothing is called while it is held, but for the bell */
-  struct aq_posts posted; /* not yet drained */
+  struct aq_mails posted; /* not yet drained */
   size_t rings;           /* how often the bell was rung */
   int kept;               /* the sum of the changes told to aq_inbox_keep */
   bool was_rung;          /* since the last drain: the loop will come */
@@ -76,7 +76,7 @@ void aq_inbox_release(struct aq_inbox *inbox);
 ** Hands `post` to the loop; any thread that holds the inbox. Posts of one thread run in order.
 ** AQ_OK, or AQ_CLOSED: then the post is still the caller's, and its function is never called.
 */
-enum aq_status aq_inbox_post(struct aq_inbox *inbox, struct aq_post *post);
+enum aq_status aq_inbox_post(struct aq_inbox *inbox, struct aq_mail *post);
 
 /*
 ** Runs what was posted before the call, up to `limit` posts; on the loop's thread, outside libuv's

@@ -1,10 +1,13 @@
 /*
-** status.h - how an operation or a wait ended. The kernel returns these; only the binding turns
-** one into a Lua error.
+** status.h - how an operation or a wait ended: what the kernel and aqlua.h have in common. Only the
+** binding turns one into a Lua error. `make install` writes it into aqlua.h.
 */
 #ifndef AQ_STATUS_H
 #define AQ_STATUS_H
 
+#define AQ_API __attribute__((visibility("default"))) /* part of the public C API */
+
+/* How a call or a wait ended. */
 enum aq_status {
   AQ_OK = 0,       /* done, or a waiter was woken with what it waited for */
   AQ_EMPTY,        /* nothing free to take (QueueEmpty) */
@@ -18,11 +21,11 @@ enum aq_status {
   AQ_CLOSED,       /* the runtime has ended */
   AQ_BUSY,         /* not now: something of the kind is under way */
   AQ_INVALID,      /* an argument that cannot be meant */
-  AQ_WRONG_THREAD, /* not the thread of the runtime (told in debug builds) */
+  AQ_WRONG_THREAD, /* not the thread that uses the runtime */
   AQ_ERROR,        /* a Lua error */
 };
 
-/* A fixed sentence for each status, for messages and tests. */
-const char *aq_status_text(enum aq_status status);
+/* A fixed sentence for each status. Any thread. */
+AQ_API const char *aq_status_text(enum aq_status status);
 
 #endif

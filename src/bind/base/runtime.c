@@ -66,6 +66,7 @@ struct aq_runtime *aq_runtime_open(lua_State *L, lua_CFunction close) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   rt->L = lua_tothread(L, -1);
   lua_pop(L, 1);
+  rt->thread = uv_thread_self();
   aq_shelf_init(&rt->live);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close);
@@ -88,6 +89,14 @@ struct aq_runtime *aq_runtime_of(lua_State *L) {
   struct aq_runtime *rt = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return rt;
+}
+
+enum aq_status aq_runtime_enter(lua_State *L, struct aq_runtime **rt) {
+  if (L == NULL) return AQ_INVALID;
+  *rt = aq_runtime_of(L);
+  if (*rt == NULL || (*rt)->loop == NULL) return AQ_CLOSED;
+  uv_thread_t self = uv_thread_self();
+  return uv_thread_equal(&self, &(*rt)->thread) ? AQ_OK : AQ_WRONG_THREAD;
 }
 
 void aq_runtime_push(lua_State *L, struct aq_runtime *rt) { lua_rawgetp(L, LUA_REGISTRYINDEX, rt); }

@@ -59,6 +59,7 @@ struct aq_level {
 struct aq_runtime {
   struct aq_loop *loop;
   lua_State *L;            /* the state that drives; the main one while nobody does */
+  uv_thread_t thread;      /* that uses it: the one that opened it, or drove it last */
   struct aq_task *current; /* the task being resumed, or NULL */
   lua_State *closing;      /* the coroutine that is closed by force, or NULL */
   struct aq_level *level;  /* the innermost resume under way, or NULL */
@@ -104,6 +105,12 @@ void aq_runtime_publish(lua_State *L, struct aq_runtime *rt);
 
 /* The runtime of this state, or NULL before aq_runtime_publish. [-0, +0, -] */
 struct aq_runtime *aq_runtime_of(lua_State *L);
+
+/*
+** For the functions of aqlua.h that are called on the loop's thread: AQ_OK and the runtime of `L`; or
+** AQ_INVALID for NULL, AQ_CLOSED if it has no runtime (any more), AQ_WRONG_THREAD.
+*/
+enum aq_status aq_runtime_enter(lua_State *L, struct aq_runtime **rt);
 
 /* The runtime, from inside a C function of the library. */
 static inline struct aq_runtime *aq_runtime(lua_State *L) {
