@@ -71,12 +71,14 @@ static void on_handle(uv_timer_t *t) {
   in_callback = false;
 }
 
-static void start_handle(uint64_t ms) {
+static void start_handle_with(uv_timer_cb callback, uint64_t ms) {
   handle_fired_at = 0;
   uv_timer_init(loop->uv, &handle);
   uv_update_time(loop->uv);
-  uv_timer_start(&handle, on_handle, ms, 0);
+  uv_timer_start(&handle, callback, ms, 0);
 }
+
+static void start_handle(uint64_t ms) { start_handle_with(on_handle, ms); }
 
 /* --- a loop of its own ------------------------------------------------------------------------ */
 
@@ -191,6 +193,41 @@ TEST(a_uv_callback_makes_ready_and_the_party_runs_outside_libuv) {
   run();
   CHECK_EQ(a.wakes, 1);
   CHECK_EQ(a.waiter.status, AQ_OK);
+  close_loop();
+}
+
+/* Once this much has passed, a timer is due before libuv looks for events. */
+static void let_ms_pass(uint64_t ms) {
+  uint64_t until_ns = uv_hrtime() + ms * MS;
+  while (uv_hrtime() < until_ns) continue;
+}
+
+TEST(what_a_callback_makes_ready_before_the_poll_blocks_does_not_wait_for_its_end) {
+  open_loop(NULL);
+  sleep_until(&a, AQ_NEVER);
+  sleep_until(&b, aq_loop_now(loop) + HOUR);
+  start_handle(1);
+  let_ms_pass(3);
+  CHECK(aq_loop_step(loop));
+  CHECK_EQ(a.wakes, 1);
+  CHECK_EQ(b.wakes, 0);
+  aq_waiter_drop(&b.waiter);
+  close_loop();
+}
+
+static void on_handle_hurry(uv_timer_t *t) {
+  aq_loop_hurry(loop);
+  uv_close((uv_handle_t *)t, NULL);
+}
+
+TEST(a_callback_before_the_poll_blocks_can_hurry_it) {
+  open_loop(NULL);
+  sleep_until(&b, aq_loop_now(loop) + HOUR);
+  start_handle_with(on_handle_hurry, 1);
+  let_ms_pass(3);
+  CHECK(aq_loop_step(loop));
+  CHECK_EQ(b.wakes, 0);
+  aq_waiter_drop(&b.waiter);
   close_loop();
 }
 

@@ -14,6 +14,23 @@ enum { LOOK_WAKES = 8, POLL_WAKES = 1024 };
 static const uint64_t POLL_NS = 50000;
 static const uint64_t NS_PER_MS = 1000000;
 
+/*
+** libuv is about to block, but may have called back before that, for timers of the embedder's that
+** were due: what they have made ready must not wait for the next event.
+*/
+static void on_prepare(uv_prepare_t *prepare) {
+  struct aq_loop *loop = prepare->data;
+  if (loop->is_blocking && (loop->is_hurried || aq_agenda_has_ready(&loop->agenda)))
+    uv_stop(loop->uv);
+}
+
+static void start_prepare(struct aq_loop *loop) {
+  uv_prepare_init(loop->uv, &loop->prepare);
+  uv_prepare_start(&loop->prepare, on_prepare); /* neither can fail */
+  uv_unref((uv_handle_t *)&loop->prepare);
+  loop->prepare.data = loop;
+}
+
 enum aq_status aq_loop_new(struct aq_loop **out, uv_loop_t *uv, struct aq_alloc alloc) {
   struct aq_loop *loop = aq_realloc(&alloc, NULL, 0, sizeof *loop);
   if (loop == NULL) return AQ_NOMEM;
@@ -26,18 +43,22 @@ enum aq_status aq_loop_new(struct aq_loop **out, uv_loop_t *uv, struct aq_alloc 
   aq_agenda_init(&loop->agenda, alloc);
   uv_timer_init(loop->uv, &loop->timer); /* documented never to fail */
   loop->timer.data = loop;
+  start_prepare(loop);
   loop->polled_at_woken = loop->look_at_woken = 0;
   loop->polled_at_ns = 0;
-  loop->is_virtual = loop->is_hurried = false;
+  loop->is_virtual = loop->is_hurried = loop->is_blocking = false;
   loop->agenda.now_ns = aq_loop_now(loop);
   *out = loop;
   return AQ_OK;
 }
 
-/* libuv is done with the timer: nothing refers to the loop any more. */
-static void on_timer_closed(uv_handle_t *handle) {
+/* libuv is done with one of the handles; with the second, nothing refers to the loop any more. */
+static void on_closed(uv_handle_t *handle) {
   struct aq_loop *loop = handle->data;
   struct aq_alloc alloc = loop->alloc;
+  const uv_handle_t *prepare = (uv_handle_t *)&loop->prepare, *timer = (uv_handle_t *)&loop->timer;
+  handle->data = NULL;
+  if (prepare->data != NULL || timer->data != NULL) return;
   if (loop->uv != &loop->own) aq_free(&alloc, loop, sizeof *loop);
 }
 
@@ -45,8 +66,9 @@ void aq_loop_free(struct aq_loop *loop) {
   struct aq_alloc alloc = loop->alloc;
   bool owns = loop->uv == &loop->own;
   aq_agenda_free(&loop->agenda);
-  uv_close((uv_handle_t *)&loop->timer, on_timer_closed);
-  if (!owns) return; /* freed by the callback, when the embedder's loop turns */
+  uv_close((uv_handle_t *)&loop->prepare, on_closed);
+  uv_close((uv_handle_t *)&loop->timer, on_closed);
+  if (!owns) return; /* freed by the callbacks, when the embedder's loop turns */
   uv_run(&loop->own, UV_RUN_NOWAIT);
   uv_loop_close(&loop->own);
   aq_free(&alloc, loop, sizeof *loop);
@@ -68,7 +90,9 @@ void aq_loop_use_virtual(struct aq_loop *loop, bool on) {
 }
 
 static void poll(struct aq_loop *loop, uv_run_mode mode) {
+  loop->is_blocking = mode != UV_RUN_NOWAIT;
   uv_run(loop->uv, mode);
+  loop->is_blocking = false;
   loop->polled_at_ns = uv_hrtime();
   loop->agenda.now_ns = loop->is_virtual ? loop->virtual_ns : loop->polled_at_ns;
   loop->polled_at_woken = loop->agenda.woken;

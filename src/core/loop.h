@@ -25,12 +25,14 @@ struct aq_loop {
   uv_loop_t own;            /* used unless the embedder brought a loop */
   uv_loop_t *uv;            /* the loop driven: &own or the embedder's */
   uv_timer_t timer;         /* ends a blocking poll at the next deadline; active only then */
+  uv_prepare_t prepare;     /* runs before libuv blocks; never keeps the loop alive */
   uint64_t polled_at_woken; /* agenda.woken at the last poll */
   uint64_t look_at_woken;   /* agenda.woken at which to see whether a poll is due */
   uint64_t polled_at_ns;    /* the real clock at the last poll */
   uint64_t virtual_ns;      /* the virtual clock's time */
   bool is_virtual;          /* which clock is in force */
   bool is_hurried;          /* the next poll does not block */
+  bool is_blocking;         /* inside a poll that may block */
 };
 
 /*
@@ -60,7 +62,7 @@ static inline uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t tim
 */
 bool aq_loop_poll(struct aq_loop *loop);
 
-/* Sees to it that the next poll does not block, though nothing is ready. */
+/* Sees to it that the next poll, or the one under way, does not block, though nothing is ready. */
 void aq_loop_hurry(struct aq_loop *loop);
 
 /* A poll and one turn. False, with no turn, as aq_loop_poll. */
