@@ -567,6 +567,127 @@ describe("os.exit", function()
     end)
   end
 
+  -- A finalizer and a callback cannot wait, nor can what a function of C calls.
+  for name, code in pairs {
+    ["a task"] = "aq.create_task(leave) aq.sleep(100)",
+    ["a task that is awaited"] = "aq.create_task(leave):await()",
+    ["gather"] = "aq.gather(leave, function() aq.sleep(100) end)",
+    ["wait_for"] = "aq.wait_for(leave, 5)",
+    ["shield"] = "aq.shield(leave)",
+    ["a child of a group"] = [[
+      local group <close> = aq.TaskGroup()
+      group:create_task(leave)
+      group:create_task(aq.sleep, 100)]],
+    ["the body of a group"] = [[
+      local group <close> = aq.TaskGroup()
+      group:create_task(aq.sleep, 100)
+      aq.sleep(0)
+      leave()]],
+    ["a block with a <close> variable that waits"] = [[
+      local _ <close> = setmetatable({}, { __close = function() aq.sleep(0) end })
+      leave()]],
+    ["a done callback"] = "aq.create_task(type, 1):add_done_callback(leave) aq.sleep(100)",
+    ["on_error"] = [[
+      aq.on_error(leave)
+      aq.create_task(error, "x")
+      for _ = 1, 4 do aq.sleep(0) collectgarbage() end
+      aq.sleep(100)]],
+    ["on_error at the end"] = [[
+      aq.on_error(leave)
+      held = aq.create_task(error, "x")
+      aq.sleep(0)]],
+    ["on_error, called by a group"] = [[
+      aq.on_error(leave)
+      pcall(function()
+        local group <close> = aq.TaskGroup()
+        for _ = 1, 2 do group:create_task(error, "x") end
+      end)
+      print "never"]],
+    ["__gc"] = "setmetatable({}, { __gc = leave }) collectgarbage() aq.sleep(100)",
+    ["__gc when the state is closed"] = "kept = setmetatable({}, { __gc = leave })",
+    ["__close"] = [[
+      do local _ <close> = setmetatable({}, { __close = leave }) end
+      print "never"]],
+    ["__close, after an error"] = [[
+      pcall(function()
+        local _ <close> = setmetatable({}, { __close = leave })
+        error "x"
+      end)
+      print "never"]],
+    ["__close, while leaving"] = [[
+      local _ <close> = setmetatable({}, { __close = leave })
+      leave()]],
+    ["a coroutine"] = "coroutine.wrap(leave)() print 'never'",
+    ["a pcall in a coroutine"] = "coroutine.wrap(function() pcall(leave) print 'never' end)()",
+    ["table.sort"] = "table.sort({ 3, 2, 1 }, leave) print 'never'",
+    ["table.sort in a pcall"] = "pcall(table.sort, { 3, 2, 1 }, leave) aq.sleep(100) print 'never'",
+    ["table.sort in a task"] = "aq.create_task(table.sort, { 3, 2, 1 }, leave) aq.sleep(100)",
+    ["table.sort in a coroutine"] = "coroutine.wrap(table.sort)({ 3, 2, 1 }, leave)",
+    ["string.gsub"] = "string.gsub('a', 'a', leave) print 'never'",
+    ["a message handler"] = "xpcall(error, leave, 'x') aq.sleep(100) print 'never'",
+    ["a nested run"] = "aq.run(leave) print 'never'",
+    ["a task of a nested run"] = "aq.run(function() aq.create_task(leave) aq.sleep(100) end)",
+    ["clean-up of a nested run"] = [[
+      aq.run(function()
+        aq.create_task(function() pcall(aq.sleep, 100) leave() end)
+        aq.sleep(0)
+      end)]],
+    ["clean-up at the end"] = [[
+      aq.create_task(function() pcall(aq.sleep, 100) leave() end)
+      aq.sleep(0)]],
+    ["clean-up at the end, of several"] = [[
+      for _ = 1, 3 do aq.create_task(function() pcall(aq.sleep, 100) leave() end) end
+      aq.sleep(0)]],
+    ["clean-up at the end, in a shield"] = [[
+      aq.create_task(function() pcall(aq.sleep, 100) aq.shield(leave) end)
+      aq.sleep(0)]],
+    ["clean-up at the end, in table.sort"] = [[
+      aq.create_task(function() pcall(aq.sleep, 100) table.sort({ 3, 2, 1 }, leave) end)
+      aq.sleep(0)]],
+    ["clean-up at the end, by a <close> variable"] = [[
+      aq.create_task(function()
+        local _ <close> = setmetatable({}, { __close = leave })
+        aq.sleep(100)
+      end)
+      aq.sleep(0)]],
+    ["a done callback at the end"] = [[
+      aq.create_task(aq.sleep, 100):add_done_callback(leave)
+      aq.sleep(0)]],
+    ["on_error, of clean-up at the end"] = [[
+      aq.on_error(leave)
+      aq.create_task(function() pcall(aq.sleep, 100) error "x" end)
+      aq.sleep(0)]],
+  } do
+    it("with close ends quietly from " .. name, function()
+      local setup = "local aq = require 'aqlua' local function leave() os.exit(5, true) end\n"
+      assert.same({ "", "", 5 }, { run_script(setup .. code) })
+    end)
+  end
+
+  it("with close still reports what others fail with", function()
+    local _, err, status = run_script [[
+      local aq = require "aqlua"
+      aq.create_task(function() pcall(aq.sleep, 100) error("clean-up failed", 0) end)
+      aq.sleep(0)
+      os.exit(5, true)
+    ]]
+    assert.matches("^aqlua: error in Task%-2, which nobody retrieved: clean%-up failed\n", err)
+    assert.equal(5, status)
+  end)
+
+  it("with close lets another task clean up whose finalizer leaves", function()
+    assert.same({ "cleaned up\n", "", 5 }, { run_script [[
+      local aq = require "aqlua"
+      local _ <close> = setmetatable({}, { __close = function()
+        aq.shield(aq.sleep, 0.001)
+        print "cleaned up"
+      end })
+      setmetatable({}, { __gc = function() os.exit(5, true) end })
+      collectgarbage()
+      aq.sleep(100)
+    ]] })
+  end)
+
   it("with close runs the <close> variables of its own task, and closes the state", function()
     local out, err, status = run_script [[
       setmetatable({}, { __gc = function() print "state closed" end })

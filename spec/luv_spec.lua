@@ -82,6 +82,26 @@ describe("luv", function()
     assert.equal(1, how)
   end)
 
+  test("a callback can leave, quietly; also when it was due before the loop blocks", function()
+    local leave = "uv.new_timer():start(1, 0, function() os.exit(5, true) end) "
+    for _, text in ipairs {
+      "aq.sleep(100)",
+      "local from = aq.now() while aq.now() - from < 0.01 do end aq.sleep(100)",
+      "aq.await(function() end)",
+      "pcall(aq.sleep, 100) aq.shield(aq.sleep, 0.001)",
+    } do
+      assert.same({ "", "", 5 }, { run(leave .. text) })
+    end
+    assert.same({ "", "", 5 }, { run [[
+      local timer = uv.new_timer()
+      aq.create_task(function()
+        pcall(aq.sleep, 100)
+        timer:close(function() os.exit(5, true) end)
+      end)
+      aq.sleep(0)
+    ]] })
+  end)
+
   test("a wait in a callback is an error that says so", function()
     local _, err, how = run [[
       uv.new_timer():start(1, 0, function() aq.sleep(1) end)

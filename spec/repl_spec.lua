@@ -91,7 +91,19 @@ print "goes on"]]
 
   it("can leave with a status", function()
     assert.equal(3, select(3, feed "os.exit(3)"))
-    assert.equal(4, select(3, feed "os.exit(4, true)"))
+    for _, text in ipairs {
+      "os.exit(4, true)",
+      "pcall(os.exit, 4, true) print 'never'",
+      "table.sort({ 3, 2, 1 }, function() os.exit(4, true) end)",
+      "aq.create_task(os.exit, 4, true) aq.sleep(100)",
+      "aq.create_task(function() pcall(aq.sleep, 100) os.exit(4, true) end) aq.sleep(0)",
+      "aq.on_error(function() os.exit(4, true) end) aq.create_task(error, 'x') aq.sleep(100)",
+      "kept = setmetatable({}, { __gc = function() os.exit(4, true) end })",
+    } do
+      local out, err, status = feed(text)
+      assert.same({ "", 4 }, { err, status })
+      assert.not_matches("never", out, 1, true)
+    end
   end)
 
   it("sees no new global but those that are documented", function()

@@ -69,9 +69,14 @@ AQ_API void aq_stop(lua_State *L);
 
 /*
 ** The same for a task that is to go no further: its <close> variables run, but cannot wait, and no
-** pcall in it goes on. Elsewhere CancelledError is raised. To be called as `return aq_exit(L)`.
+** pcall in it goes on. Where no task runs, or none can be suspended, CancelledError is raised, of
+** which no report is made. To be called as `return aq_exit(L)`.
 */
 AQ_API int aq_exit(lua_State *L);
+
+/* True if the error at `idx` is what aq_exit has raised: a callback of the embedder's that is left
+** by it has nothing to report. */
+AQ_API int aq_is_exit(lua_State *L, int idx);
 
 /* True while a task is running: the caller is C code below a task's step. */
 AQ_API int aq_in_task(lua_State *L);

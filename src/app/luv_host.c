@@ -29,6 +29,7 @@ struct luv {
 
 /* A message handler: the error in words, with a traceback. */
 static int describe(lua_State *L) {
+  if (aq_is_exit(L, 1)) return 1;
   if (!lua_isstring(L, 1) && !luaL_callmeta(L, 1, "__tostring"))
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
   luaL_traceback(L, L, lua_tostring(L, -1), 1);
@@ -57,7 +58,7 @@ static int call_callback(lua_State *L, int nargs, int nresults, int flags) {
   int status = lua_pcall(L, nargs, nresults, handler);
   lua_remove(L, handler);
   if (status == LUA_OK) return lua_gettop(L) - handler + 1;
-  report(L);
+  if (!aq_is_exit(L, -1)) report(L);
   lua_pop(L, 1);
   return -status;
 }

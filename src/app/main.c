@@ -195,7 +195,6 @@ static int run(lua_State *L, struct host *h) {
     status = EXIT_FAILURE;
   }
   if (aq_unhandled(L) > 0 && h->prompt == NULL) status = EXIT_FAILURE;
-  if (h->is_exiting) return h->status;
   if (aq_interrupted(L)) h->dies_by = h->signals.signo;
   return status;
 }
@@ -260,8 +259,8 @@ int main(int argc, char **argv) {
     if (h.cli.wants_version) print_versions();
     status = run_program(&h);
   }
-  status = final_status(&h, status);
-  if (h.dies_by != 0) signals_die(h.dies_by);
+  status = final_status(&h, h.is_exiting ? h.status : status);
+  if (h.dies_by != 0 && !h.is_exiting) signals_die(h.dies_by);
   if (h.is_stuck) {
     fflush(NULL);
     _exit(status); /* what runs at exit would not wait for that thread */

@@ -135,7 +135,8 @@ function Prompt:evaluate(chunk)
   internal.set_foreground(nil)
   self.input = nil
   if ok then return end
-  if aq.current_task():cancelling() > 0 then error(err, 0) end -- the program is told to end
+  local is_told_to_end = internal.is_leaving() or aq.current_task():cancelling() > 0
+  if is_told_to_end then error(err, 0) end
   if not task:done() then task:cancel() end
   self:report(task, err)
 end

@@ -44,6 +44,12 @@ void aq_error_push(lua_State *L, enum aq_error_kind kind) {
   lua_remove(L, -2);
 }
 
+void aq_error_push_of(lua_State *L, struct aq_runtime *rt, enum aq_error_kind kind) {
+  aq_runtime_push_uv(L, rt, AQ_UV_ERRORS);
+  lua_rawgeti(L, -1, (lua_Integer)kind + 1);
+  lua_remove(L, -2);
+}
+
 void aq_error_push_with(lua_State *L, enum aq_error_kind kind) {
   push_new(L, kind);
   lua_insert(L, -2);
@@ -53,6 +59,10 @@ void aq_error_push_with(lua_State *L, enum aq_error_kind kind) {
 bool aq_error_is(lua_State *L, int idx, enum aq_error_kind kind) {
   const struct error *e = luaL_testudata(L, idx, ERROR_TYPE);
   return e != NULL && e->kind == kind;
+}
+
+bool aq_error_is_exit(lua_State *L, const struct aq_runtime *rt, int idx) {
+  return rt->is_leaving && aq_error_is(L, idx, AQ_E_CANCELLED);
 }
 
 static enum aq_error_kind kind_of(enum aq_status status) {

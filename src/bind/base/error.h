@@ -32,11 +32,17 @@ void aq_error_open(lua_State *L, struct aq_runtime *rt);
 /* Pushes the bare value of a kind. The caller is a function of the library. [-0, +1, -] */
 void aq_error_push(lua_State *L, enum aq_error_kind kind);
 
+/* The same from anywhere. [-0, +1, -] */
+void aq_error_push_of(lua_State *L, struct aq_runtime *rt, enum aq_error_kind kind);
+
 /* Pushes a new value of a kind whose message is the value on top. [-1, +1, m] */
 void aq_error_push_with(lua_State *L, enum aq_error_kind kind);
 
 /* True when the value at `idx` is an error value of this kind. */
 bool aq_error_is(lua_State *L, int idx, enum aq_error_kind kind);
+
+/* True when the value at `idx` is what aq_exit raises, and it was called: nobody is to hear of it. */
+bool aq_error_is_exit(lua_State *L, const struct aq_runtime *rt, int idx);
 
 /* Pushes the error that a status stands for. [-0, +1, m] */
 void aq_error_push_status(lua_State *L, enum aq_status status);

@@ -91,6 +91,7 @@ struct aq_runtime {
   bool met_stranger;                 /* somebody but the scheduler resumed a coroutine that waits */
   bool is_running;                   /* aq_call is under way */
   bool is_stopping;                  /* aq_stop was called: leave aq_call */
+  bool is_leaving;                   /* aq_exit was called, since aq_call began */
 };
 
 /* Makes the runtime of this state and leaves its userdata on the stack; `close` will be its

@@ -1,6 +1,7 @@
 /*
 ** ltask.c - the Lua class Task, and the functions that make and list tasks.
 */
+#include "aqlua.h"
 #include "bind/base/class.h"
 #include "bind/base/error.h"
 #include "bind/task/callback.h"
@@ -154,7 +155,7 @@ static int check_wait(lua_State *L) {
 
 /* internal: what to tell somebody who would wait while no task is running */
 static int why_no_task(lua_State *L) {
-  lua_pushstring(L, aq_task_why_none(aq_runtime(L)));
+  aq_task_push_why_none(L);
   return 1;
 }
 
@@ -176,8 +177,7 @@ static int report_error(lua_State *L) {
   aq_check_task(L, 1);
   lua_settop(L, 2);
   aq_push_extra(L, 1, AQ_X_TRACEBACK);
-  aq_unhandled_now(L, aq_runtime(L));
-  return 0;
+  return aq_unhandled_now(L, aq_runtime(L)) ? 0 : aq_exit(L);
 }
 
 /* internal.raise_from(task, err): raises the task's error as the running task's own */
@@ -204,7 +204,8 @@ static int rearm_cancel(lua_State *L) {
 
 /* internal: whether a task was ended by force because it kept swallowing its cancel */
 static int is_stubborn(lua_State *L) {
-  lua_pushboolean(L, aq_check_task(L, 1)->is_stubborn);
+  const struct aq_task *t = aq_check_task(L, 1);
+  lua_pushboolean(L, t->is_stubborn && !t->has_left);
   return 1;
 }
 

@@ -129,6 +129,12 @@ static int report_early(lua_State *L) {
   return 0;
 }
 
+/* internal: whether os.exit has been called, with tasks to wait for. */
+static int is_leaving(lua_State *L) {
+  lua_pushboolean(L, aq_runtime(L)->is_leaving);
+  return 1;
+}
+
 /* internal: the text of one of the library's Lua files. */
 static int source(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
@@ -147,6 +153,7 @@ void aq_open_inspect(lua_State *L) {
                                       {"set_foreground", set_foreground},
                                       {"source", source},
                                       {"report_early", report_early},
+                                      {"is_leaving", is_leaving},
                                       {NULL, NULL}};
   aq_set_internal(L, INTERNAL);
 }

@@ -138,7 +138,7 @@ int aq_call(lua_State *L, int nargs, int nresults) {
   }
   struct aq_task *t = lua_touserdata(L, first);
   rt->is_running = true;
-  rt->is_stopping = false;
+  rt->is_stopping = rt->is_leaving = false;
   rt->L = L;
   rt->main = t;
   drive(L, rt, t);

@@ -2,7 +2,8 @@
 ** exit.c - leaving aq_call from inside.
 **
 ** A task that leaves is closed by the scheduler as soon as it suspends, like one whose patience has
-** been used up: no pcall in it can go on.
+** been used up: no pcall in it can go on. Where nothing can be suspended, CancelledError is raised
+** instead, of which nobody hears; whoever catches it is cancelled like the other tasks.
 */
 #include <lauxlib.h>
 
@@ -11,24 +12,28 @@
 #include "bind/task/task.h"
 #include "bind/task/wait.h"
 
-void aq_stop(lua_State *L) {
-  struct aq_runtime *rt = aq_runtime_of(L);
-  if (rt != NULL) rt->is_stopping = true;
+/* A poll that is under way, since a callback asks for it, is not to block. */
+static void stop(struct aq_runtime *rt) {
+  rt->is_stopping = true;
+  if (rt->loop != NULL) aq_loop_hurry(rt->loop);
 }
 
-static const struct aq_wait EXIT = {"exit", NULL, NULL}; /* never goes on */
+void aq_stop(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (rt != NULL) stop(rt);
+}
 
 int aq_exit(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
   if (rt == NULL) return luaL_error(L, "aq_exit: luaopen_aqlua was not called");
-  rt->is_stopping = true;
-  struct aq_task *t = rt->current;
-  if (t == NULL) {
-    aq_runtime_push_uv(L, rt, AQ_UV_ERRORS);
-    lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
-    return lua_error(L);
-  }
-  aq_task_check_wait(L, t);
-  aq_waiter_enter(&t->waiter, NULL, NULL, AQ_NEVER);
-  return aq_task_leave(L, t, &EXIT);
+  rt->is_leaving = true;
+  stop(rt);
+  if (rt->current != NULL && aq_task_may_wait(L, rt->current)) return aq_task_leave(L, rt->current);
+  aq_error_push_of(L, rt, AQ_E_CANCELLED);
+  return lua_error(L);
+}
+
+int aq_is_exit(lua_State *L, int idx) {
+  const struct aq_runtime *rt = aq_runtime_of(L);
+  return rt != NULL && aq_error_is_exit(L, rt, idx);
 }

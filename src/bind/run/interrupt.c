@@ -186,8 +186,7 @@ static void stop_running(lua_State *L, struct aq_runtime *rt) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   enum answer answer = tell_main(L, rt, true);
   if (t == NULL) {
-    aq_runtime_push_uv(L, rt, AQ_UV_ERRORS);
-    lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
+    aq_error_push_of(L, rt, AQ_E_CANCELLED);
     lua_error(L);
   }
   cancel_task(L, t, rt->interrupt->why);

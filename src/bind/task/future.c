@@ -104,9 +104,7 @@ void aq_future_push_error(lua_State *L, int idx) {
   const struct aq_future *f = lua_touserdata(L, idx);
   if (lua_getiuservalue(L, idx, AQ_UV_VALUE) != LUA_TNIL) return;
   lua_pop(L, 1); /* a Future that was cancelled */
-  aq_runtime_push_uv(L, f->rt, AQ_UV_ERRORS);
-  lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
-  lua_remove(L, -2);
+  aq_error_push_of(L, f->rt, AQ_E_CANCELLED);
 }
 
 int aq_future_unwrap(lua_State *L, int idx) {

@@ -178,9 +178,7 @@ void aq_task_push_cancelled(lua_State *L, struct aq_task *t) {
   lua_remove(L, -2);
   if (!lua_isnil(L, -1)) return; /* the value made by cancel(message) */
   lua_pop(L, 1);
-  aq_runtime_push_uv(L, t->future.rt, AQ_UV_ERRORS);
-  lua_rawgeti(L, -1, AQ_E_CANCELLED + 1);
-  lua_remove(L, -2);
+  aq_error_push_of(L, t->future.rt, AQ_E_CANCELLED);
 }
 
 /*

@@ -39,7 +39,8 @@ struct aq_task {
   bool was_sent_back : 1;      /* the call about to be made is the second look of one that failed */
   bool looks_again : 1;        /* the call under way is */
   bool has_ended : 1;          /* the body is over, its outcome stored */
-  bool is_stubborn : 1;        /* it has left for good, or its patience has been used up */
+  bool is_stubborn : 1;        /* it has left for good, or its patience has been used up: closed */
+  bool has_left : 1;           /* the first of these */
   bool is_ending : 1;          /* the program is over: its patience with this task is bounded */
   uint32_t swallowed;          /* suspensions refused after the cancel was delivered */
   uint32_t cancel_epoch;       /* of the latest cancel that reached it */

@@ -85,6 +85,7 @@ static int default_report(lua_State *L) {
 
 /* A message handler: the error in words, and where it was thrown. */
 static int describe(lua_State *L) {
+  if (aq_error_is_exit(L, aq_runtime_of(L), 1)) return 1;
   push_error_text(L, 1);
   aq_push_stack(L, L, 1);
   lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
@@ -102,6 +103,7 @@ static int report(lua_State *L) {
   }
   for (int i = 2; i <= 4; i++) lua_pushvalue(L, i);
   if (lua_pcall(L, 3, 0, 5) == LUA_OK) return 0;
+  if (aq_error_is_exit(L, rt, -1)) return lua_error(L);
   lua_pushfstring(L, "aqlua: error in the handler set with aq.on_error: %s\n", lua_tostring(L, -1));
   lua_replace(L, 5);
   lua_pushcfunction(L, default_report);
@@ -112,18 +114,21 @@ static int report(lua_State *L) {
 }
 
 /* A report that fails itself (out of memory) still counts, and says so in a fixed text. */
-void aq_unhandled_now(lua_State *L, struct aq_runtime *rt) {
-  if (rt->is_stopping && aq_error_is(L, -2, AQ_E_CANCELLED)) { /* raised by aq_exit in a callback */
+bool aq_unhandled_now(lua_State *L, struct aq_runtime *rt) {
+  if (aq_error_is_exit(L, rt, -2)) {
     lua_pop(L, 3);
-    return;
+    return true;
   }
   lua_pushlightuserdata(L, rt);
   lua_insert(L, -4);
   lua_pushcfunction(L, report);
   lua_insert(L, -5);
-  if (lua_pcall(L, 4, 0, 0) == LUA_OK) return;
+  if (lua_pcall(L, 4, 0, 0) == LUA_OK) return true;
+  bool has_left = aq_error_is_exit(L, rt, -1);
   lua_pop(L, 1);
-  aq_unhandled_text(rt, "aqlua: an error could not be reported: not enough memory\n");
+  if (!has_left)
+    aq_unhandled_text(rt, "aqlua: an error could not be reported: not enough memory\n");
+  return !has_left;
 }
 
 /* Reports the failed Task on top and pops it. */

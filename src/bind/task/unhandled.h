@@ -26,8 +26,9 @@ void aq_unhandled_flush(lua_State *L, struct aq_runtime *rt);
 void aq_unhandled_early(lua_State *L, struct aq_runtime *rt);
 
 /* Reports an error at once, to the handler set with aq.on_error or to the report hook. Stack: the
-** Task or Future it belongs to, the error, a traceback or nil; popped. [-3, +0, -] */
-void aq_unhandled_now(lua_State *L, struct aq_runtime *rt);
+** Task or Future it belongs to, the error, a traceback or nil; popped. False if the handler has left
+** by aq_exit. [-3, +0, -] */
+bool aq_unhandled_now(lua_State *L, struct aq_runtime *rt);
 
 /* Hands `text` to the report hook, or to stderr, and counts it. */
 void aq_unhandled_text(struct aq_runtime *rt, const char *text);

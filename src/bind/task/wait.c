@@ -20,14 +20,27 @@ enum { PATIENCE = 100 }; /* cancels a task may swallow when the program is over 
 
 /* ---- may it wait here? ----------------------------------------------------------------------- */
 
-const char *aq_task_why_none(const struct aq_runtime *rt) {
+static const char *why_none(const struct aq_runtime *rt) {
   if (rt->is_running)
     return "cannot wait in a callback: no task is running here; create one, or call what never "
            "waits: put_nowait, set, set_result";
   return "no task is running: wrap your program in aq.run, or start it with aqlua";
 }
 
-void aq_task_refuse(lua_State *L) { aq_error_misuse(L, "%s", aq_task_why_none(aq_runtime(L))); }
+bool aq_task_push_why_none(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime(L);
+  if (rt->is_leaving && rt->closing != NULL) {
+    aq_error_push_of(L, rt, AQ_E_CANCELLED);
+    return false;
+  }
+  lua_pushstring(L, why_none(rt));
+  return true;
+}
+
+void aq_task_refuse(lua_State *L) {
+  if (!aq_task_push_why_none(L)) lua_error(L);
+  aq_error_misuse(L, "%s", lua_tostring(L, -1));
+}
 
 /* Pushes "module.name" if the function below the module's table on top is in it; pops the table. */
 static bool push_name_in(lua_State *L, const char *module) {
@@ -104,17 +117,26 @@ static void refuse_to_wait(lua_State *L, lua_State *co) {
   aq_error_misuse(L, "cannot wait here: inside %s, which cannot be suspended", name);
 }
 
-/* Each level from this coroutine down to the task's must be one that can be suspended. */
-static void check_levels(lua_State *L, const struct aq_task *t) {
+/* Each level from this coroutine down to the task's must be one that can be suspended: the first that
+** cannot, or that nobody saw resumed; NULL if there is none. */
+static lua_State *find_stuck(lua_State *L, const struct aq_task *t) {
   lua_State *co = L;
   const struct aq_level *level = t->future.rt->level;
   for (;; co = level->resumer, level = level->outer) {
-    if (!lua_isyieldable(co)) refuse_to_wait(L, co);
-    if (co == t->co) return;
-    if (level == NULL || level->resumed != co)
-      aq_error_misuse(L, "cannot wait here: inside a coroutine that aqlua did not see resumed "
-                         "(aq.patch() lets waits pass through coroutine.wrap and resume)");
+    if (!lua_isyieldable(co)) return co;
+    if (co == t->co) return NULL;
+    if (level == NULL || level->resumed != co) return co;
   }
+}
+
+bool aq_task_may_wait(lua_State *L, const struct aq_task *t) { return find_stuck(L, t) == NULL; }
+
+static void check_levels(lua_State *L, const struct aq_task *t) {
+  lua_State *co = find_stuck(L, t);
+  if (co == NULL) return;
+  if (!lua_isyieldable(co)) refuse_to_wait(L, co);
+  aq_error_misuse(L, "cannot wait here: inside a coroutine that aqlua did not see resumed "
+                     "(aq.patch() lets waits pass through coroutine.wrap and resume)");
 }
 
 /* For a wait inside a coroutine of the user's, which somebody might close with the stock function: the
@@ -251,10 +273,13 @@ static int left_for_good(lua_State *L, int status, lua_KContext ctx) {
   return lua_yieldk(L, 0, ctx, left_for_good);
 }
 
-int aq_task_leave(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+int aq_task_leave(lua_State *L, struct aq_task *t) {
+  static const struct aq_wait EXIT = {"exit", NULL, NULL}; /* never goes on */
+  aq_task_check_wait(L, t);
+  aq_waiter_enter(&t->waiter, NULL, NULL, AQ_NEVER);
   t->innermost = L;
-  t->is_stubborn = true;
-  return suspend(L, t, wait, left_for_good);
+  t->is_stubborn = t->has_left = true;
+  return suspend(L, t, &EXIT, left_for_good);
 }
 
 int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f,

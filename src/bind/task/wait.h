@@ -29,8 +29,11 @@ struct aq_wait {
   void (*give_up)(lua_State *L, struct aq_task *t);
 };
 
-/* What to tell somebody who would wait while no task is running. */
-const char *aq_task_why_none(const struct aq_runtime *rt);
+/*
+** Pushes what to tell somebody who would wait while no task is running. False: it is an error to be
+** raised as it is, since he is in a task that is closed because it has left. [-0, +1, m]
+*/
+bool aq_task_push_why_none(lua_State *L);
 
 /* Raises that, from inside a C function of the library. */
 void aq_task_refuse(lua_State *L);
@@ -40,6 +43,9 @@ static inline struct aq_task *aq_task_running(lua_State *L, struct aq_runtime *r
   if (rt->current == NULL) aq_task_refuse(L);
   return rt->current;
 }
+
+/* True if the running task can be suspended here, whatever memory there is. */
+bool aq_task_may_wait(lua_State *L, const struct aq_task *t);
 
 /* For what aq_task_check_wait cannot see at a glance. */
 void aq_task_check_closely(lua_State *L, struct aq_task *t);
@@ -103,8 +109,9 @@ int aq_task_wait_through(lua_State *L, struct aq_task *t, const struct aq_wait *
 ** is passed on to `f` instead (T4). */
 int aq_task_await(lua_State *L, struct aq_task *t, struct aq_future *f, const struct aq_wait *wait);
 
-/* Suspends the task for good: it is closed at the end of this step. */
-int aq_task_leave(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
+/* Suspends the task for good: it is closed at the end of this step. As aq_task_wait, the last
+** statement. */
+int aq_task_leave(lua_State *L, struct aq_task *t);
 
 /* How a wait ended: cancel wins over what the waiter was woken with. */
 static inline enum aq_status aq_task_outcome(const struct aq_task *t, bool cancelled) {
