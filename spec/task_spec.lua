@@ -1185,6 +1185,61 @@ describe("errors that nobody retrieved", function()
     assert.not_matches("[C]: in ?", err, 1, true)
   end)
 
+  -- What `aqlua` says of a script that calls fail(n) for n tasks that fail in the same way.
+  local function reports_of_script(text)
+    local _, err, status = helper.run_script([[
+      local aq = require "aqlua"
+      require "aqlua.testing".clock()
+      local function same() error "same" end
+      local function fail(n, fn)
+        for _ = 1, n do aq.create_task(fn or same):set_name "loser" end
+        aq.sleep(0)
+        collectgarbage()
+        aq.sleep(0)
+      end
+    ]] .. text)
+    assert.equal(1, status)
+    local list = {}
+    for line in err:gmatch "[^\n]+" do
+      list[#list + 1] = line:match "^aqlua: error in loser, .*: (%w+)$" or line:match "^aqlua: (.*)"
+    end
+    return list
+  end
+
+  it("the same error again and again: ten reports, and a count at the end (T12)", function()
+    local expected = {}
+    for i = 1, 10 do expected[i] = "same" end
+    assert.same(expected, reports_of_script "fail(4) fail(6)")
+    expected[11] = "the same error, 990 times more"
+    assert.same(expected, reports_of_script "for _ = 1, 10 do fail(100) end")
+  end)
+
+  it("the same error: the count comes before another, and after a second (T12)", function()
+    local list = reports_of_script [[
+      fail(12)
+      fail(1, function() error "other" end)
+      fail(1)
+      fail(1, function() error "same" end)
+      fail(13)
+      aq.sleep(2)
+      fail(1)
+    ]]
+    local expected = {}
+    for i = 1, 10 do expected[i] = "same" end
+    table.move({ "the same error, 2 times more", "other", "same", "same" }, 1, 4, 11, expected)
+    for i = 15, 24 do expected[i] = "same" end
+    table.move({ "the same error, 3 times more", "same" }, 1, 2, 25, expected)
+    assert.same(expected, list)
+  end)
+
+  it("the same error: a handler is given each (T12)", function()
+    local reports = helper.reports_of(function()
+      for _ = 1, 30 do aq.create_task(error, "same", 0) end
+      tick(2)
+    end)
+    assert.equal(30, #reports)
+  end)
+
   it("of a handler whose error has no words, and of one that it passes on (T12)", function()
     local _, err, status = helper.run_script [[
       local aq = require "aqlua"

@@ -37,6 +37,7 @@ enum {
   AQ_UV_ON_ERROR,    /* the handler set with aq.on_error, or nil */
   AQ_UV_FAILED,      /* number -> task that failed; weak */
   AQ_UV_REPORTS,     /* list of tasks to report in the next turn */
+  AQ_UV_REPORTED,    /* error and place of the latest report, as text (unhandled.c) */
   AQ_UV_DEADLOCK,    /* text of the latest deadlock report */
   AQ_UV_WAITING,     /* coroutines of the user's that a wait passed through; weak keys */
   AQ_UV_INTERNAL,    /* functions shared with the Lua layer */
@@ -74,6 +75,8 @@ struct aq_runtime {
   uint32_t next_scope;     /* scopes made so far + 1 (aq.run inside a task makes one) */
   uint32_t budget;         /* calls a task may complete at once before it must pause; 0: any */
   size_t unhandled;        /* errors reported by the default report */
+  uint64_t run_length;     /* reports in a row of what AQ_UV_REPORTED says, but for its task */
+  uint64_t run_since_ns;   /* when the first of them came */
   void (*report)(void *ud, const char *text); /* the embedder's, or NULL: stderr */
   void *report_ud;
   struct aq_task *main;           /* the task that aq_call runs, until it is done; or NULL */

@@ -1,5 +1,9 @@
 /*
 ** unhandled.c - watching failed tasks, and reporting.
+**
+** A program whose tasks all fail in the same way is not to bury its log: of a run of reports that tell
+** of the same error, thrown at the same place, within a second, all but the first are counted, and the
+** count is told when the run is over. Handlers set with aq.on_error see each.
 */
 #include "unhandled.h"
 
@@ -44,8 +48,13 @@ void aq_unhandled_watch(lua_State *L, int idx) {
   lua_pop(L, 1);
 }
 
-void aq_unhandled_text(struct aq_runtime *rt, const char *text) {
-  rt->unhandled++;
+/* ---- telling, and a run of the same ---------------------------------------------------------- */
+
+enum { TOLD_OF_RUN = 10 };
+
+static const uint64_t RUN_NS = 1000000000;
+
+static void tell(struct aq_runtime *rt, const char *text) {
   if (rt->report != NULL) {
     rt->report(rt->report_ud, text);
   } else {
@@ -53,6 +62,45 @@ void aq_unhandled_text(struct aq_runtime *rt, const char *text) {
     fflush(stderr);
   }
 }
+
+/* Tells how many of a run were only counted. */
+static void end_run(struct aq_runtime *rt) {
+  char text[64];
+  uint64_t length = rt->run_length;
+  rt->run_length = 0;
+  if (length <= TOLD_OF_RUN) return;
+  snprintf(text, sizeof text, "aqlua: the same error, %llu times more\n",
+           (unsigned long long)(length - TOLD_OF_RUN));
+  tell(rt, text);
+}
+
+static bool is_run_over(const struct aq_runtime *rt) {
+  return rt->loop->agenda.now_ns - rt->run_since_ns >= RUN_NS;
+}
+
+/* True if the report of the error and place on top goes on with a run, and is one too many. [-1, +0, m] */
+static bool is_counted_only(lua_State *L, struct aq_runtime *rt) {
+  aq_runtime_push_uv(L, rt, AQ_UV_REPORTED);
+  bool goes_on = rt->run_length > 0 && !is_run_over(rt) && lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  if (!goes_on) {
+    end_run(rt);
+    rt->run_since_ns = rt->loop->agenda.now_ns;
+    aq_runtime_push(L, rt);
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, AQ_UV_REPORTED);
+  }
+  lua_pop(L, 1);
+  return ++rt->run_length > TOLD_OF_RUN;
+}
+
+void aq_unhandled_text(struct aq_runtime *rt, const char *text) {
+  end_run(rt);
+  rt->unhandled++;
+  tell(rt, text);
+}
+
+/* ---- reports --------------------------------------------------------------------------------- */
 
 /* Pushes an error in words, whatever its __tostring does. */
 static void push_error_text(lua_State *L, int idx) {
@@ -73,13 +121,16 @@ static int default_report(lua_State *L) {
   else
     lua_pushliteral(L, "a future");
   push_error_text(L, 3);
+  rt->unhandled++;
+  lua_pushfstring(L, "%s\n%s", lua_tostring(L, 6), lua_isstring(L, 4) ? lua_tostring(L, 4) : "");
+  if (is_counted_only(L, rt)) return 0;
   lua_pushfstring(L, "aqlua: error in %s, which nobody retrieved: %s\n", lua_tostring(L, 5),
                   lua_tostring(L, 6));
   if (lua_isstring(L, 4)) {
     lua_pushfstring(L, "%s\n", lua_tostring(L, 4));
     lua_concat(L, 2);
   }
-  aq_unhandled_text(rt, lua_tostring(L, -1));
+  tell(rt, lua_tostring(L, -1));
   return 0;
 }
 
@@ -169,9 +220,11 @@ static void flush(lua_State *L, struct aq_runtime *rt, uint64_t last) {
 void aq_unhandled_flush(lua_State *L, struct aq_runtime *rt) {
   aq_unhandled_report(L, rt);
   flush(L, rt, rt->failures);
+  end_run(rt);
 }
 
 void aq_unhandled_early(lua_State *L, struct aq_runtime *rt) {
+  if (rt->run_length > TOLD_OF_RUN && is_run_over(rt)) end_run(rt);
   flush(L, rt, rt->failed_before);
   rt->failed_before = rt->failures;
   if (rt->flushed < rt->failures)
