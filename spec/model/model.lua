@@ -315,15 +315,33 @@ end
 -- A task takes a cancel in one of three ways: what it waits for is cancelled (and if that is a
 -- task, the cancel goes on to it); or it is not waiting, and its next step or suspension raises; or
 -- it is shielded, and keeps it.
-local function request_cancel(t, depth)
-  if t:done() then return false end
-  local c = cancels_at(t, depth)
-  c.count = c.count + 1
+local function receive_cancel(t, c, depth)
   if depth >= t.shielded and t.waiting and t.waiting:cancel() then
     c.delivered = true
   else
     c.due = true
   end
+end
+
+-- The tasks that the cancel under way has met, or nil. One that it meets again, having come by
+-- another way, counts it and passes it on no more (H11).
+local met
+
+-- fn(...), which passes a cancel on, as a part of the cancel under way or as one of its own.
+local function as_one_cancel(t, fn, ...)
+  local is_outermost = not met
+  met = met or {}
+  met[t] = true
+  local result = fn(...)
+  if is_outermost then met = nil end
+  return result
+end
+
+local function request_cancel(t, depth)
+  if t:done() then return false end
+  local c = cancels_at(t, depth)
+  c.count = c.count + 1
+  if not (met and met[t]) then as_one_cancel(t, receive_cancel, t, c, depth) end
   return true
 end
 
@@ -360,7 +378,7 @@ local function enter(t, f, timeout)
   if not f then return call_soon(wake) end         -- one turn, as sleep(0)
   f:add_done_callback(wake)
   t.waiting, t.interrupt = f, interrupter(t, f, wake)
-  if must_cancel(t) and f:cancel() then
+  if must_cancel(t) and as_one_cancel(t, f.cancel, f) then
     delivered(t)                                   -- a cancel met a new wait: what is waited for
   end
   return timeout and call_later(timeout, function() t.interrupt(M.TimeoutError) end)

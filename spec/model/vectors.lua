@@ -1697,6 +1697,24 @@ vector("H11 a cancel goes down the chain and comes up one level per hop", functi
   settle(aq)
 end, "cancel 1 true true, inner 2 Cancelled, outer 3 Cancelled, awaiter 4 Cancelled")
 
+vector("H11 a cancel that comes by several ways is passed on once", function(aq, log)
+  local tasks = {}
+  local function awaiting(...)
+    local children = {...}
+    table.insert(tasks, aq.create_task(function()
+      pcall(#children == 0 and aq.sleep or aq.gather, children[1] or 9, table.unpack(children, 2))
+      log(aq.current_task():cancelling())
+    end))
+    return tasks[#tasks]
+  end
+  local last = awaiting()
+  local middle = awaiting(last)
+  local top = awaiting(awaiting(middle), awaiting(middle), middle, middle)
+  aq.sleep(0)
+  top:cancel()
+  aq.sleep(1)
+end, "1, 4, 1, 1, 1")
+
 vector("H12 cancel before the start", function(aq, log)
   local hop = hops(aq)
   local t = aq.create_task(function() log "body" end)
