@@ -1265,6 +1265,44 @@ describe("Condition", function()
     end
   end)
 
+  it("a task closed by force in a wait does not release a lock that it does not hold", function()
+    local out, err, status = helper.run_script [[
+      local aq = require "aqlua"
+      require "aqlua.testing".clock()
+      for _, lock in ipairs { aq.Lock(), false } do
+        local condition = aq.Condition(lock or nil)
+        aq.run(function()
+          aq.create_task(function()
+            local held <close> = (lock or condition):guard()
+            condition:wait()
+          end):set_name "the waiter"
+          aq.create_task(function()
+            local held <close> = condition:guard()
+            aq.shield(aq.sleep, 4)
+            condition:notify()
+            aq.shield(aq.sleep, 4)
+          end):set_name "the holder"
+          aq.sleep(0)
+        end)
+        print(condition:locked())
+        aq.run(function()
+          aq.create_task(function()
+            local held <close> = condition:guard()
+            while true do pcall(condition.wait, condition) end
+          end):set_name "the stubborn"
+          aq.sleep(0)
+        end)
+        print(condition:locked())
+      end
+    ]]
+    assert.equal(("false\n"):rep(4), out)
+    local closed = "aqlua: task 'the %s; it was closed\n"
+    local expected = closed:format "waiter' was still cleaning up after 5 s"
+      .. closed:format "holder' was still cleaning up after 5 s"
+      .. closed:format "stubborn' swallowed its cancellation 100 times"
+    assert.same({ expected:rep(2), 1 }, { err, status })
+  end)
+
   it("a wait where no task runs is refused, and frees nobody's lock (K4)", function()
     local condition, log = aq.Condition(), helper.log()
     local held <close> = condition:guard() -- luacheck: ignore

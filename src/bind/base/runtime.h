@@ -20,6 +20,7 @@
 #include "pool.h"
 #include "shelf.h"
 
+struct aq_semaphore;
 struct aq_task;
 
 /* How the names of the library's own Lua chunks begin. */
@@ -81,6 +82,7 @@ struct aq_runtime {
   void *report_ud;
   struct aq_task *main;           /* the task that aq_call runs, until it is done; or NULL */
   struct aq_task *foreground;     /* whose wait a deadlock breaks in its place; or NULL */
+  struct aq_semaphore *let_go;    /* lock that the task being closed let go for a wait; or NULL */
   struct aq_interrupt *interrupt; /* what signal handlers use; or NULL */
   void (*on_move)(
     struct aq_runtime *rt);    /* is told that the coroutine that runs has changed, if `wants` */

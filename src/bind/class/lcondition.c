@@ -80,6 +80,7 @@ static int retake_finish(lua_State *L, struct aq_task *t, bool cancelled) {
 static void retake_give_up(lua_State *L, struct aq_task *t) {
   struct aq_condition *c = t->waiter.thing;
   (void)L;
+  t->future.rt->let_go = c->lock;
   aq_condition_retake_end(c, &t->waiter, true);
   aq_condition_notify(c, 1);
 }
@@ -100,6 +101,7 @@ static int wait_finish(lua_State *L, struct aq_task *t, bool cancelled) {
 static void wait_give_up(lua_State *L, struct aq_task *t) {
   struct aq_condition *c = t->waiter.thing;
   (void)L;
+  t->future.rt->let_go = c->lock;
   aq_condition_end(c, t->waiter.status == AQ_OK, AQ_CANCELLED);
 }
 

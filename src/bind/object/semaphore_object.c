@@ -32,6 +32,11 @@ int aq_acquire(lua_State *L, struct aq_semaphore *s) {
 }
 
 int aq_release_lock(lua_State *L, struct aq_semaphore *lock) {
+  struct aq_runtime *rt = aq_runtime(L);
+  if (rt->let_go == lock) { /* by a <close> variable, which takes the lock for its task's */
+    rt->let_go = NULL;
+    return 0;
+  }
   if (!aq_lock_is_held(lock)) return luaL_error(L, "release: the lock is not held");
   aq_semaphore_release(lock);
   return 0;

@@ -63,6 +63,7 @@ static int reset(struct aq_task *t) {
   rt->closing = t->co;
   int status = lua_resetthread(t->co);
   rt->closing = outer;
+  rt->let_go = NULL;
   return status;
 }
 
@@ -125,6 +126,7 @@ static int guard_close(lua_State *L) {
   struct aq_task *t = push_task_of(L, rt, L);
   if (t == NULL) return 0;
   give_up(L, t);
+  rt->let_go = NULL; /* its <close> variables have run */
   lua_pushstring(L, MEDDLED);
   fail_from_outside(L, t);
   return 0;
