@@ -42,6 +42,11 @@ void aq_queue_set_overflow(struct aq_queue *q, enum aq_overflow overflow) {
   q->overflow = overflow;
 }
 
+bool aq_queue_is_waited_for(const struct aq_queue *q) {
+  return q->claimed + q->promised > 0 || !aq_list_alone(&q->getters) ||
+         !aq_list_alone(&q->putters) || !aq_list_alone(&q->joiners);
+}
+
 void aq_queue_free(struct aq_queue *q) { aq_order_free(&q->order); }
 
 #ifdef AQ_DEBUG

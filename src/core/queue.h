@@ -50,6 +50,9 @@ void aq_queue_set_overflow(struct aq_queue *q, enum aq_overflow overflow);
 /* Frees the items' memory. No waiter may be in a room. */
 void aq_queue_free(struct aq_queue *q);
 
+/* True if somebody waits, or has been woken and has not run yet. */
+bool aq_queue_is_waited_for(const struct aq_queue *q);
+
 static inline size_t aq_queue_size(const struct aq_queue *q) { return q->order.count; }
 
 /* True when a put that finds no slot free drops an item, and so never waits. */

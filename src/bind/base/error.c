@@ -118,9 +118,17 @@ int aq_error_misuse(lua_State *L, const char *format, ...) {
 const char *aq_error_push_type(lua_State *L, int idx) {
   idx = lua_absindex(L, idx);
   int type = luaL_getmetafield(L, idx, "__name");
+  bool is_finalized = aq_test_object(L, idx, aq_finalized_class, sizeof(void *)) != NULL;
+  if (type == LUA_TSTRING && is_finalized)
+    return lua_pushfstring(L, "a finalized %s", lua_tostring(L, -1));
   if (type == LUA_TSTRING) return lua_tostring(L, -1);
   if (type != LUA_TNIL) lua_pop(L, 1);
   return lua_pushstring(L, luaL_typename(L, idx));
+}
+
+int aq_error_type(lua_State *L, int idx, const char *expected) {
+  const char *got = aq_error_push_type(L, idx);
+  return luaL_argerror(L, idx, lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
 
 int aq_error_text(lua_State *L) {

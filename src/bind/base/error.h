@@ -60,6 +60,9 @@ int aq_error_invalid_state(lua_State *L, const char *message);
 ** [-0, +1, m] */
 const char *aq_error_push_type(lua_State *L, int idx);
 
+/* Raises that argument `idx` is not what is expected, as luaL_typeerror; says so if it was finalized. */
+int aq_error_type(lua_State *L, int idx, const char *expected);
+
 /* A C function: the printable form of the error at 1, in the words of the stock interpreter. Calls
 ** __tostring, so it may raise. */
 int aq_error_text(lua_State *L);

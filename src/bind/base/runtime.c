@@ -11,6 +11,8 @@
 /* Never read: its address is the runtime's key in the registry; the next, the embedder's loop's. */
 static const char RUNTIME_KEY, LOOP_KEY;
 
+const char aq_finalized_class[] = "finalized";
+
 void aq_use_loop(lua_State *L, struct uv_loop_s *loop) {
   lua_pushlightuserdata(L, loop);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &LOOP_KEY);

@@ -143,6 +143,9 @@ static inline void *aq_test_object(lua_State *L, int idx, const void *class, siz
   return object != NULL && lua_rawlen(L, idx) >= size && *object == class ? object : NULL;
 }
 
+/* The class of an object that has been finalized, by the collector or by hand. */
+extern const char aq_finalized_class[];
+
 /* Adds functions to the table on top, each with the runtime as upvalue 1. The runtime's userdata
 ** is below the table. [-0, +0, m] */
 struct luaL_Reg;

@@ -18,13 +18,13 @@ static const char BARRIER_CLASS[] = "Barrier"; /* its address is the class */
 enum { DEADLINE_AT = 2, INDEX_AT };
 
 struct barrier {
-  const void *class; /* BARRIER_CLASS, until collected */
+  const void *class; /* BARRIER_CLASS, until finalized */
   struct aq_barrier barrier;
 };
 
 static struct barrier *check_object(lua_State *L) {
   struct barrier *b = aq_test_object(L, 1, BARRIER_CLASS, sizeof *b);
-  if (b == NULL) luaL_typeerror(L, 1, "Barrier");
+  if (b == NULL) aq_error_type(L, 1, "Barrier");
   return b;
 }
 
@@ -144,8 +144,12 @@ static int barrier_tostring(lua_State *L) {
 /* ---- making ---------------------------------------------------------------------------------- */
 
 static int barrier_gc(lua_State *L) {
-  struct barrier *b = check_object(L);
-  b->class = NULL;
+  struct barrier *b = aq_test_object(L, 1, BARRIER_CLASS, sizeof *b);
+  if (b == NULL) return 0; /* was finalized by hand */
+  bool is_used = aq_barrier_count(&b->barrier) > 0 || !aq_list_alone(&b->barrier.waiters);
+  if (aq_runtime(L)->is_running && is_used)
+    return luaL_error(L, "a barrier that is waited for cannot be finalized");
+  b->class = aq_finalized_class;
   aq_barrier_free(&b->barrier);
   return 0;
 }

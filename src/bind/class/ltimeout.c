@@ -221,7 +221,9 @@ static int timeout_close(lua_State *L) {
 /* Left without its block being closed: only if it was no <close> variable. */
 static int timeout_gc(lua_State *L) {
   struct timeout *s = check_timeout(L);
-  if (s->task != NULL) aq_deadline_disarm(agenda_of(s), &s->deadline);
+  if (s->task == NULL) return 0;
+  aq_deadline_disarm(agenda_of(s), &s->deadline);
+  if (s->target != NULL && s->has_expired) lower_shield(s, s->task);
   s->task = NULL;
   return 0;
 }

@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "bind/base/error.h"
 #include "bind/base/items.h"
 #include "bind/base/runtime.h"
 #include "core/queue.h"
@@ -23,7 +24,7 @@ extern const char *const aq_overflow_names[]; /* of the option overflow, by enum
 enum { AQ_UV_QUEUE_NAME = 2, AQ_UV_QUEUE_COUNT = 2 }; /* user values; the first is AQ_UV_SHELF */
 
 struct aq_queue_object {
-  const void *class; /* aq_queue_class, until collected */
+  const void *class; /* aq_queue_class, until finalized */
   struct aq_runtime *rt;
   struct aq_queue queue;
   struct aq_items items;
@@ -37,7 +38,7 @@ static inline struct aq_queue_object *aq_test_queue(lua_State *L, int idx) {
 /* The queue at 1; raises on anything else. */
 static inline struct aq_queue_object *aq_check_queue(lua_State *L) {
   struct aq_queue_object *qo = aq_test_queue(L, 1);
-  if (qo == NULL) luaL_typeerror(L, 1, "Queue");
+  if (qo == NULL) aq_error_type(L, 1, "Queue");
   return qo;
 }
 

@@ -17,6 +17,8 @@
 /* The sentinel {task} of a failed task is collected with the task: report it, if need be. */
 static int sentinel_gc(lua_State *L) {
   lua_rawgeti(L, 1, 1);
+  lua_pushnil(L);
+  lua_rawseti(L, 1, 1); /* once, also if it is called by hand */
   struct aq_future *f = aq_test_future(L, -1);
   if (f == NULL || f->is_retrieved) return 0;
   aq_runtime_push_uv(L, f->rt, AQ_UV_REPORTS);
