@@ -186,7 +186,8 @@ describe("the functions of the prompt", function()
   it("help() tells of itself, of calls, objects and modules, of functions", function()
     assert.matches("tasks()", answer "help()", 1, true)
     assert.equal("Queue:put(item, timeout)  (may wait)\n"
-      .. "  Stores an item; waits while no slot is free.", answer "help(aq.Queue().put)")
+      .. "  Stores an item; waits while no slot is free. "
+      .. "With an overflow it never waits.", answer "help(aq.Queue().put)")
     assert.matches("^Queue '?[^\n]*\n  Queue:put%(item, timeout%) ", answer "help(aq.Queue())")
     assert.matches("\n  aq.sleep%(seconds, result%) ", answer "help(aq)")
     assert.matches("^aq.sleep", answer "help 'aq.sleep'")
