@@ -153,6 +153,16 @@ describe("a coroutine that an error has left", function()
     assert.same({ false, "cannot resume dead coroutine" }, { coroutine.resume(co) })
   end)
 
+  it("by a timeout has the traceback of the wait that was broken off", function()
+    local co = coroutine.create(function()
+      local function waits() aq.sleep(100) end
+      local _ <close> = aq.timeout(1)
+      waits()
+    end)
+    assert.same({ false, aq.TimeoutError }, { coroutine.resume(co) })
+    assert.matches("sleep'\n[^\n]*in [^\n]*'waits'\n", debug.traceback(co))
+  end)
+
   it("has arguments and results as ever, and its function may be one of C", function()
     local co = coroutine.create(function(...) return select("#", ...), coroutine.yield(...) end)
     assert.same({ true, 1, nil, n = 3 }, table.pack(coroutine.resume(co, 1, nil)))

@@ -256,6 +256,17 @@ describe("SIGQUIT", function()
       .. "  stack traceback:\n[^\n]*'get'\n[^\n]*'fetch'", err)
   end)
 
+  it("has no stack for a task of nothing but functions of C", function()
+    local _, err = run [[
+      local semaphore = aq.Semaphore(0)
+      aq.create_task(semaphore.acquire, semaphore)
+      later(0.1, "QUIT")
+      aq.sleep(0.3)
+    ]]
+    assert.matches("\nTask%-2: acquire on Semaphore [^\n]*\n$", err)
+    assert.equal(select(2, err:gsub("stack traceback", "")), 1)
+  end)
+
   it("is answered by a loop that never waits", function()
     local out, err, how = run [[
       local function spin()

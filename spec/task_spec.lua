@@ -1009,6 +1009,159 @@ describe("names, lists and tracebacks", function()
     assert.matches("task_spec.lua:" .. inner:exception():match ":(%d+):", text, 1, true)
   end)
 
+  -- What the task of `fn` fails with must have a traceback that names the line that calls `wait`.
+  local function assert_names_wait(fn)
+    local line
+    local function wait()
+      line = debug.getinfo(1, "l").currentline + 1
+      aq.sleep(100)
+    end
+    local task = end_of(aq.create_task(fn, wait))
+    assert.not_nil(task:exception())
+    assert.matches("sleep[^\n]*\n[^\n]*task_spec.lua:" .. line .. ": in ", task:traceback())
+    assert.equal(select(2, task:traceback():gsub("in [^\n]*sleep", "")), 1)
+    return task
+  end
+
+  for name, fn in pairs {
+    timeout = function(wait)
+      local _ <close> = aq.timeout(1)
+      wait()
+    end,
+    ["timeouts in each other"] = function(wait)
+      local _ <close> = aq.timeout(1)
+      local _ <close> = aq.timeout(2)
+      wait()
+    end,
+    ["a timeout around a guard"] = function(wait)
+      local _ <close> = aq.timeout(1)
+      local lock = aq.Lock()
+      local _ <close> = lock:guard()
+      wait()
+    end,
+    ["a timeout around a group"] = function(wait)
+      local _ <close> = aq.timeout(1)
+      local _ <close> = aq.TaskGroup()
+      wait()
+    end,
+    ["a timeout around clean-up that waits"] = function(wait)
+      local _ <close> = aq.timeout(1)
+      local _ <close> = setmetatable({}, { __close = function() aq.sleep(1) end })
+      wait()
+    end,
+    wait_for = function(wait) aq.wait_for(wait, 1) end,
+    ["a group whose child fails"] = function(wait)
+      local group <close> = aq.TaskGroup()
+      group:create_task(error, "child")
+      wait()
+    end,
+    ["a group that is cancelled and whose child fails"] = function(wait)
+      local me = aq.current_task()
+      local group <close> = aq.TaskGroup()
+      group:create_task(function()
+        me:cancel()
+        pcall(aq.sleep, 100)
+        error "child"
+      end)
+      wait()
+    end,
+  } do
+    it("the traceback of an error that a block puts in a cancel's place: " .. name, function()
+      assert_names_wait(fn)
+    end)
+  end
+
+  it("the traceback of a timeout names the wait for a task", function()
+    local line
+    local task = end_of(aq.create_task(function()
+      local inner = aq.create_task(aq.sleep, 100)
+      line = debug.getinfo(1, "l").currentline + 1
+      return (aq.wait_for(inner, 1))
+    end))
+    assert.equal(aq.TimeoutError, task:exception())
+    assert.matches("'await'", task:traceback(), 1, true)
+    assert.matches("task_spec.lua:" .. line .. ": in ", task:traceback(), 1, true)
+  end)
+
+  it("the traceback of a timeout is what on_error gets", function()
+    local function wait() aq.sleep(100) end
+    local reports = helper.reports_of(function()
+      aq.create_task(aq.wait_for, wait, 1)
+      aq.sleep(2)
+    end)
+    assert.equal(1, #reports)
+    assert.equal(aq.TimeoutError, reports[1][2])
+    assert.matches("sleep[^\n]*\n[^\n]*task_spec.lua:%d+: in ", reports[1][3])
+  end)
+
+  it("the traceback of a body's own error that leaves a group", function()
+    local line
+    local task = end_of(aq.create_task(function()
+      local group <close> = aq.TaskGroup()
+      group:create_task(aq.sleep, 100)
+      line = debug.getinfo(1, "l").currentline + 1
+      error {}
+    end))
+    assert.matches("task_spec.lua:" .. line .. ": in ", task:traceback(), 1, true)
+  end)
+
+  it("the traceback of an error of clean-up names the clean-up", function()
+    local line
+    local task = end_of(aq.create_task(function()
+      local _ <close> = aq.timeout(1)
+      local _ <close> = setmetatable({}, { __close = function()
+        line = debug.getinfo(1, "l").currentline + 1
+        error "in clean-up"
+      end })
+      aq.sleep(100)
+    end))
+    assert.matches("in clean-up", task:exception(), 1, true)
+    assert.matches("task_spec.lua:" .. line .. ": in ", task:traceback(), 1, true)
+    assert.not_matches("sleep", task:traceback(), 1, true)
+  end)
+
+  it("the traceback of a timeout that was caught is not kept for a later error", function()
+    local line
+    local task = end_of(aq.create_task(function()
+      assert.equal(aq.TimeoutError, error_of(aq.wait_for, aq.sleep, 1, 100))
+      line = debug.getinfo(1, "l").currentline + 1
+      error "later"
+    end))
+    assert.matches("task_spec.lua:" .. line .. ": in ", task:traceback(), 1, true)
+    assert.not_matches("sleep", task:traceback(), 1, true)
+  end)
+
+  it("the traceback of a task that is cancelled is nil, also out of a block", function()
+    local task = aq.create_task(function()
+      local _ <close> = aq.TaskGroup()
+      aq.sleep(100)
+    end)
+    tick()
+    task:cancel()
+    end_of(task)
+    assert.is_true(task:cancelled())
+    assert.is_nil(task:traceback())
+  end)
+
+  it("there is no traceback where there is no more than functions of C", function()
+    local semaphore = aq.Semaphore(0)
+    local task = aq.create_task(semaphore.acquire, semaphore, 1)
+    assert.same({ n = 1 }, table.pack(task:traceback()))
+    tick()
+    assert.same({ n = 1 }, table.pack(task:traceback()))
+    end_of(task)
+    assert.equal(aq.TimeoutError, task:exception())
+    assert.same({ n = 1 }, table.pack(task:traceback()))
+    local _, err = helper.run_script [[
+      local aq = require "aqlua"
+      local semaphore = aq.Semaphore(0)
+      aq.create_task(semaphore.acquire, semaphore, 0.001)
+      aq.sleep(0.01)
+    ]]
+    local text = "aqlua: error in Task-2, which nobody retrieved: " .. aq.TimeoutError .. "\n"
+    assert.equal(text, err)
+  end)
+
   it("the traceback of an error value of the library, and of a table", function()
     for _, value in ipairs { aq.QueueEmpty, {} } do
       local task = end_of(aq.create_task(function() error(value) end))

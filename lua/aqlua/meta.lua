@@ -136,7 +136,7 @@ function Task:get_name() end
 ---@param name string
 function Task:set_name(name) end
 
----Where its error was thrown, or where it is.
+---Where its error was thrown, or where it is; for a timeout, where the wait was broken off.
 ---@return string?
 ---@nodiscard
 function Task:traceback() end

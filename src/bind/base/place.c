@@ -8,7 +8,7 @@
 
 #include "runtime.h"
 
-void aq_push_stack(lua_State *L, lua_State *co, int level) {
+bool aq_push_stack(lua_State *L, lua_State *co, int level) {
   static const char OURS[] = "\n\t[C]: in ?";
   size_t length, ours = sizeof OURS - 1;
   luaL_traceback(L, co, NULL, level);
@@ -16,6 +16,7 @@ void aq_push_stack(lua_State *L, lua_State *co, int level) {
   while (length > ours && memcmp(text + length - ours, OURS, ours) == 0) length -= ours;
   lua_pushlstring(L, text, length);
   lua_remove(L, -2);
+  return memchr(lua_tostring(L, -1), '\n', length) != NULL;
 }
 
 lua_CFunction aq_bottom_function(lua_State *co) {

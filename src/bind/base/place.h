@@ -7,8 +7,9 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* Pushes the stack of `co` from `level` on, without the frames at its bottom that are ours. m */
-void aq_push_stack(lua_State *L, lua_State *co, int level);
+/* Pushes the stack of `co` from `level` on, without the frames at its bottom that are ours. False: there
+** are no others, and it is but a heading. [-0, +1, m] */
+bool aq_push_stack(lua_State *L, lua_State *co, int level);
 
 /* Pushes "chunk:line" of the innermost Lua function of `co`, from `level` on, that is not one of the
 ** library's own. False: there is none, and "?" is pushed. [-0, +1, m] */

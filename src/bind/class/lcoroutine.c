@@ -30,12 +30,22 @@
 
 /* ---- the body -------------------------------------------------------------------------------- */
 
-/* The message handler: the stack of the coroutine, which is L, is kept as text while it is there. */
+/*
+** The message handler: the stack of the coroutine, which is L, is kept as text while it is there. When
+** a <close> variable puts another error in the place of the first, it is gone: as in traceback.c.
+*/
 static int keep_traceback(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
-  if (aq_error_is(L, 1, AQ_E_CANCELLED)) return 1;
+  bool notes_cancel = rt->current != NULL && rt->current->notes_cancel;
+  if (!notes_cancel && aq_error_is(L, 1, AQ_E_CANCELLED)) return 1;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   aq_runtime_push_uv(L, rt, AQ_UV_TRACEBACKS);
+  lua_pushthread(L);
+  if (lua_rawget(L, 2) != LUA_TNIL && !aq_push_line(L, L, 1)) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  lua_settop(L, 2);
   lua_pushthread(L);
   aq_push_stack(L, L, 1);
   lua_rawset(L, -3);

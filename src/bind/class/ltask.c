@@ -4,6 +4,7 @@
 #include "aqlua.h"
 #include "bind/base/class.h"
 #include "bind/base/error.h"
+#include "bind/base/place.h"
 #include "bind/task/callback.h"
 #include "bind/task/cancel.h"
 #include "bind/task/ending.h"
@@ -102,12 +103,14 @@ static int task_set_name(lua_State *L) {
 /* Where the task's error was thrown, or where the task is. */
 static int task_traceback(lua_State *L) {
   struct aq_task *t = aq_check_task(L, 1);
+  bool tells = true;
   if (t->future.state != AQ_PENDING)
     aq_push_extra(L, 1, AQ_X_TRACEBACK);
   else if (t->future.rt->current == t)
-    luaL_traceback(L, L, NULL, 1);
+    tells = aq_push_stack(L, L, 1);
   else
-    luaL_traceback(L, t->is_suspended ? t->innermost : t->co, NULL, 0);
+    tells = aq_push_stack(L, t->is_suspended ? t->innermost : t->co, 0);
+  if (!tells) lua_pushnil(L);
   return 1;
 }
 

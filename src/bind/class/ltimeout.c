@@ -52,7 +52,7 @@ static struct aq_agenda *agenda_of(struct timeout *s) { return &s->task->future.
 
 static void expire_target(lua_State *L, struct timeout *s) {
   if (s->target->state != AQ_PENDING) return; /* its outcome is on the way already */
-  s->has_expired = true;
+  s->has_expired = s->task->notes_cancel = true;
   aq_shield_raise(&s->shield, s->task);
   if (s->target->class == aq_task_class) {
     struct aq_task *target = (struct aq_task *)s->target;
@@ -67,7 +67,7 @@ static void expire(lua_State *L, struct timeout *s) {
   if (s->target != NULL) {
     expire_target(L, s);
   } else {
-    s->has_expired = true;
+    s->has_expired = s->task->notes_cancel = true;
     aq_task_forget_message(L, s->task);
     aq_task_cancel_at(L, s->task, s->level);
   }
@@ -135,12 +135,15 @@ static int timeout_new(lua_State *L) {
   return push_timeout(L, NULL);
 }
 
-/* internal.cancel_scope(): a block of the running task with no deadline, for expire and leave */
+/* internal.cancel_scope(): a block of the running task with no deadline, for expire and leave. Any
+** cancel that leaves it may become another error, that of a child. */
 static int cancel_scope(lua_State *L) {
   lua_settop(L, 0);
   lua_pushnil(L);
   lua_pushnil(L);
-  return push_timeout(L, NULL);
+  push_timeout(L, NULL);
+  aq_runtime(L)->current->notes_cancel = true;
+  return 1;
 }
 
 /* internal.expire(scope): as if its deadline had come */

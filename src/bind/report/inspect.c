@@ -15,13 +15,20 @@
 
 /* ---- stacks ---------------------------------------------------------------------------------- */
 
-/* Pushes the stack of a task, that of a coroutine it has resumed first. */
+/* Pushes the stack of a task after a newline, that of a coroutine it has resumed first; or "". */
 static void push_stacks(lua_State *L, const struct aq_task *t, lua_State *inner, int level) {
-  aq_push_stack(L, inner, level);
-  if (inner == t->co) return;
-  lua_pushliteral(L, "\nin a coroutine resumed here: ");
-  aq_push_stack(L, t->co, 0);
-  lua_concat(L, 3);
+  lua_pushliteral(L, "\n");
+  bool tells = aq_push_stack(L, inner, level);
+  if (inner != t->co) {
+    lua_pushliteral(L, "\nin a coroutine resumed here: ");
+    aq_push_stack(L, t->co, 0);
+    lua_concat(L, 4);
+  } else if (tells) {
+    lua_concat(L, 2);
+  } else {
+    lua_pop(L, 2);
+    lua_pushliteral(L, "");
+  }
 }
 
 /* ---- the text -------------------------------------------------------------------------------- */
@@ -40,9 +47,8 @@ static void push_entry(lua_State *L, int idx, lua_State *running) {
   } else {
     aq_push_waiting(L, idx);
   }
-  lua_pushliteral(L, "\n");
   push_stacks(L, t, inner, runs && inner == L ? 1 : 0);
-  lua_concat(L, 3);
+  lua_concat(L, 2);
   luaL_gsub(L, lua_tostring(L, -1), "\n", "\n  ");
   lua_remove(L, -2);
 }

@@ -23,6 +23,7 @@ enum { AQ_UV_VALUE = 1, AQ_UV_EXTRAS = 2 };
 /* Keys of the extras: integers, so that looking one up allocates nothing. */
 enum {
   AQ_X_TRACEBACK = 1, /* string, where the error was thrown */
+  AQ_X_STACK,         /* string, the stack when it broke off: the last part of that, mostly */
   AQ_X_NAME,          /* the name given by set_name */
   AQ_X_CALLBACKS,     /* light pointer -> callback record */
   AQ_X_CHILDREN,      /* list of futures that this one waits for (gather, shield) */

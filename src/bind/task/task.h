@@ -30,6 +30,7 @@ struct aq_task {
   uint32_t requests;           /* cancels outstanding at the present level */
   uint32_t nat_once;           /* calls that completed at once since it was last suspended */
   bool has_origin : 1;         /* AQ_X_ORIGIN is set */
+  bool notes_cancel : 1;       /* a block may put another error in the place of its cancel */
   bool must_cancel : 1;        /* a cancel has not been delivered */
   bool was_delivered : 1;      /* one of the cancels outstanding has been */
   bool has_started : 1;        /* the first step was taken */

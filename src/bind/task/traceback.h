@@ -8,7 +8,8 @@
 
 /*
 ** The message handler of every task's body: notes the traceback in the running task's extras and
-** leaves the error as it is. A CancelledError is no fault and gets none.
+** leaves the error as it is. A CancelledError is no fault and gets none; where it broke off a block that
+** may put another error in its place is noted.
 */
 int aq_traceback_handler(lua_State *L);
 

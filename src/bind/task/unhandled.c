@@ -140,8 +140,10 @@ static int default_report(lua_State *L) {
 static int describe(lua_State *L) {
   if (aq_error_is_exit(L, aq_runtime_of(L), 1)) return 1;
   push_error_text(L, 1);
-  aq_push_stack(L, L, 1);
-  lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
+  if (!aq_push_stack(L, L, 1))
+    lua_pop(L, 1);
+  else
+    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
   return 1;
 }
 
