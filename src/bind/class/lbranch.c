@@ -74,6 +74,10 @@ static enum aq_status put_attempt(lua_State *L, struct aq_branch_object *b) {
   struct aq_queue_object *qo = b->object;
   struct aq_item item;
   if (lacks_key(b)) aq_items_push_key(L);
+  if (qo->queue.is_shutdown) { /* or finalized by hand: nobody would free what is prepared */
+    lua_pushnil(L);
+    return AQ_SHUTDOWN;
+  }
   aq_items_prepare(L, &qo->items, &item);
   enum aq_status status = aq_queue_try_put(L, qo, &item);
   if (status == AQ_FULL && aq_queue_drops(&qo->queue)) {
