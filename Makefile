@@ -215,13 +215,16 @@ run:
 	@./aqlua $(SCRIPT) $(ARGS)
 
 # AQLUA, AQLUA_BUILD: for specs that start the executable, load the C module into a stock Lua, or
-# link with the library. The module is always the plain one: a stock Lua has no sanitizer in it.
-test_env = AQLUA='$(CURDIR)/$(exe)' AQLUA_BUILD='$(CURDIR)/build' AQLUA_VARIANT=$(VARIANT) CC='$(CC)' \
-  SPEC='$(SPEC)' BUSTED_ARGS='$(BUSTED_ARGS)' V='$(V)'
+# link with the library. Those of the variant under test; but a stock Lua has no sanitizer in it, so
+# that of the sanitizers is the plain one.
+plain := $(filter asan tsan,$(VARIANT))
+test_env = AQLUA='$(CURDIR)/$(exe)' AQLUA_BUILD='$(CURDIR)/$(if $(plain),build,$(out))' \
+  AQLUA_VARIANT=$(VARIANT) CC='$(CC)' SPEC='$(SPEC)' BUSTED_ARGS='$(BUSTED_ARGS)' V='$(V)'
 
 test:
 	$(get_deps) test
-	@$(MAKE) $(parallel) all tests || { echo '0 passed, 1 failed'; exit 1; }
+	@$(MAKE) $(parallel) all tests $(if $(plain),&& $(MAKE) $(parallel) VARIANT=release all) || \
+	  { echo '0 passed, 1 failed'; exit 1; }
 	@$(test_env) tools/test.sh ./$(exe) $(tests)
 
 check:

@@ -54,8 +54,7 @@ done
 check "threads" build VARIANT=tsan thread-tests
 
 echo "== tests under sanitizers"
-# The plain build is there for the specs that load the module into a stock Lua.
-if build all && build VARIANT=asan all tests; then
+if build VARIANT=asan all tests; then
   ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
   UBSAN_OPTIONS=print_stacktrace=1 \
     $make DEPS=no VARIANT=asan test || status=1
