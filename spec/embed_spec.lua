@@ -1,23 +1,7 @@
 -- The library in a C program: what it asks of the allocator, and what when that has no more.
 
 local helper = require "spec.helper"
-
-local compiler = os.getenv "CC" or "cc"
-
-local FLAGS = "$(for p in lua5.4 lua-5.4 lua54 lua; do "
-  .. "pkg-config --exists \"$p >= 5.4 $p < 5.5\" && pkg-config --cflags --libs $p libuv && break; "
-  .. "done) -lm -lpthread -ldl"
-
--- Builds spec/embed/NAME.c against the library; returns the program's path.
-local function build(name)
-  local program = os.tmpname()
-  local command = ("%s -std=c11 -Isrc -o %s spec/embed/%s.c %s/libaqlua.a %s 2>&1"):format(
-    compiler, helper.quote(program), name, helper.quote(helper.build), FLAGS)
-  local pipe = assert(io.popen(command))
-  local output = pipe:read "a"
-  assert(pipe:close(), output)
-  return program
-end
+local embedder = require "spec.embedder"
 
 -- How many requests the allocator gets while `body` runs, after it has run once to warm up.
 local function requests(program, body)
@@ -43,7 +27,7 @@ end
 describe("the allocator", function()
   local program
 
-  setup(function() program = build "count" end)
+  setup(function() program = embedder.build "count" end)
   teardown(function() os.remove(program) end)
 
   it("is not asked by put and get of what the kernel holds", function()
@@ -96,7 +80,7 @@ end)
 describe("memory that runs out", function()
   local program
 
-  setup(function() program = build "starve" end)
+  setup(function() program = embedder.build "starve" end)
   teardown(function() os.remove(program) end)
 
   -- The program has found everything in order, and has tried many ways to fail.

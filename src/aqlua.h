@@ -61,6 +61,65 @@ AQ_API struct uv_loop_s *aq_uv_loop(lua_State *L);
 */
 AQ_API int aq_call(lua_State *L, int nargs, int nresults);
 
+/* ---- driving --------------------------------------------------------------------------------- */
+
+/*
+** A host that has a loop of its own starts a run and drives it, by aq_step or aq_attach, instead of
+** handing its thread to aq_call. A run is a main task and then, when that has ended, the end of all other
+** tasks. Tasks may also be made without a run (aq_spawn); then there is no main task to wait for.
+*/
+
+/*
+** Starts a run: the function and its `nargs` arguments, which are popped, become the main task. Nothing of
+** it happens before a step. AQ_OK; AQ_BUSY: there is a run, or one whose outcome was not fetched; AQ_NOMEM;
+** AQ_CLOSED: no runtime (any more); AQ_WRONG_THREAD; AQ_INVALID: with nothing popped.
+*/
+AQ_API int aq_start(lua_State *L, int nargs);
+
+enum aq_step {
+  AQ_STEP_RAN,  /* somebody went on; others may be ready already */
+  AQ_STEP_IDLE, /* nobody did; something may come: I/O, a deadline, a post */
+  AQ_STEP_DONE, /* the run is over, and aq_outcome tells how; without a run: no task is left */
+  AQ_STEP_STUCK, /* nothing can ever happen but by the host: it wakes somebody, or aq_break_deadlock */
+  AQ_STEP_REFUSED /* no runtime, wrong thread, attached, or called from inside a turn */
+};
+
+/*
+** Polls once, for at most `block_ns` nanoseconds if nobody is ready (AQ_FOREVER: until something comes; 0:
+** not at all), and takes turns: until nobody is ready or `budget_ns` is used up; with 0, one turn.
+*/
+AQ_API enum aq_step aq_step(lua_State *L, uint64_t block_ns, uint64_t budget_ns);
+
+/*
+** For how many nanoseconds nothing will happen that is known now: how long a host may sleep in a loop that
+** is not libuv's, beside watching uv_backend_fd(aq_uv_loop(L)). 0: step now. AQ_FOREVER: only I/O, a post or
+** the host can bring something, or all is done.
+*/
+AQ_API uint64_t aq_next_ns(lua_State *L);
+
+/*
+** After AQ_STEP_STUCK: the wait that the run depends on raises DeadlockError, with a list of all tasks that
+** wait (O3). AQ_OK; AQ_INVALID: not stuck, or there is no run.
+*/
+AQ_API int aq_break_deadlock(lua_State *L);
+
+/*
+** From now on the host's own uv_run takes the turns. Ready tasks and deadlines keep the loop alive; tasks
+** that only wait do not. When a run ends it is detached, and `ended(ud)` is called (NULL: nothing is), inside
+** uv_run; it may fetch the outcome. AQ_OK, AQ_BUSY: attached already, or the run is over; AQ_NOMEM;
+** AQ_INVALID: under the virtual clock.
+*/
+AQ_API int aq_attach(lua_State *L, void (*ended)(void *ud), void *ud);
+
+/* The host's uv_run takes no more turns; aq_step may. Also from inside a turn, or when not attached. */
+AQ_API int aq_detach(lua_State *L);
+
+/*
+** The outcome of a run that is over, once: what aq_call returns and pushes. If no run is over, an error
+** that says so.
+*/
+AQ_API int aq_outcome(lua_State *L, int nresults);
+
 /*
 ** From a task, or from a callback on the loop's thread: makes aq_call stop taking turns for its
 ** main task; it then cancels all tasks, waits for them, and returns LUA_OK without results.

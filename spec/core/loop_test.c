@@ -35,7 +35,7 @@ static void open_loop(uv_loop_t *uv) {
   memory = (struct memory){0};
   in_callback = false;
   loop = NULL;
-  CHECK_EQ(aq_loop_new(&loop, uv, memory_alloc(&memory)), AQ_OK);
+  CHECK_EQ(aq_loop_new(&loop, uv, memory_alloc(&memory)), 0);
   a = b = (struct party){0};
   aq_waiter_init(&a.waiter, &loop->agenda, on_wake);
   aq_waiter_init(&b.waiter, &loop->agenda, on_wake);
@@ -251,30 +251,30 @@ TEST(a_hurried_loop_does_not_block_in_its_next_poll) {
   open_loop(NULL);
   sleep_until(&a, aq_loop_from_now(loop, HOUR));
   aq_loop_hurry(loop);
-  CHECK(aq_loop_poll(loop));
+  CHECK(aq_loop_poll(loop, AQ_NEVER));
   CHECK(!aq_agenda_has_ready(&loop->agenda));
   aq_waiter_drop(&a.waiter);
-  CHECK(!aq_loop_poll(loop)); /* once */
+  CHECK(!aq_loop_poll(loop, AQ_NEVER)); /* once */
   close_loop();
 }
 
 TEST(out_of_memory_makes_no_loop) {
   struct aq_loop *none = NULL;
   memory = (struct memory){.fails = true};
-  CHECK_EQ(aq_loop_new(&none, NULL, memory_alloc(&memory)), AQ_NOMEM);
+  CHECK_EQ(aq_loop_new(&none, NULL, memory_alloc(&memory)), UV_ENOMEM);
   CHECK(none == NULL);
   CHECK(memory_is_clean(&memory));
 }
 
 /* The descriptors in use stay open; the next one is refused. */
-TEST(a_system_that_refuses_a_uv_loop_is_out_of_memory) {
+TEST(a_system_that_refuses_descriptors_is_said_to) {
   struct aq_loop *none = NULL;
   struct rlimit before, nothing;
   memory = (struct memory){0};
   CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   nothing = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
   CHECK_EQ(setrlimit(RLIMIT_NOFILE, &nothing), 0);
-  CHECK_EQ(aq_loop_new(&none, NULL, memory_alloc(&memory)), AQ_NOMEM);
+  CHECK_EQ(aq_loop_new(&none, NULL, memory_alloc(&memory)), UV_EMFILE);
   CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   CHECK(none == NULL);
   CHECK(memory_is_clean(&memory));
@@ -450,7 +450,7 @@ TEST(two_loops_over_one_foreign_loop) {
   uv_loop_t mine;
   CHECK_EQ(uv_loop_init(&mine), 0);
   open_loop(&mine);
-  CHECK_EQ(aq_loop_new(&second, &mine, memory_alloc(&memory)), AQ_OK);
+  CHECK_EQ(aq_loop_new(&second, &mine, memory_alloc(&memory)), 0);
   sleep_until(&a, aq_loop_deadline(loop, MS));
   CHECK(!aq_loop_step(second));
   run();

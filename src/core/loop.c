@@ -9,6 +9,10 @@
 */
 #include "loop.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 enum { LOOK_WAKES = 8, POLL_WAKES = 1024 };
 
 static const uint64_t POLL_NS = 50000;
@@ -24,54 +28,72 @@ static void on_prepare(uv_prepare_t *prepare) {
     uv_stop(loop->uv);
 }
 
-static void start_prepare(struct aq_loop *loop) {
-  uv_prepare_init(loop->uv, &loop->prepare);
-  uv_prepare_start(&loop->prepare, on_prepare); /* neither can fail */
-  uv_unref((uv_handle_t *)&loop->prepare);
-  loop->prepare.data = loop;
+/* libuv aborts the process if it does not get its first descriptors: so many are tried before. */
+static int try_descriptors(void) {
+  int a[2], b[2], error = 0;
+  if (pipe(a) != 0) return uv_translate_sys_error(errno);
+  if (pipe(b) != 0)
+    error = uv_translate_sys_error(errno);
+  else
+    close(b[0]), close(b[1]);
+  close(a[0]), close(a[1]);
+  return error;
 }
 
-enum aq_status aq_loop_new(struct aq_loop **out, uv_loop_t *uv, struct aq_alloc alloc) {
-  struct aq_loop *loop = aq_realloc(&alloc, NULL, 0, sizeof *loop);
-  if (loop == NULL) return AQ_NOMEM;
-  loop->alloc = alloc;
-  loop->uv = uv != NULL ? uv : &loop->own;
-  if (uv == NULL && uv_loop_init(&loop->own) != 0) {
-    aq_free(&alloc, loop, sizeof *loop);
-    return AQ_NOMEM;
+/* The uv part, on `uv` or a loop of its own. */
+static int make_part(struct aq_uv_part **out, uv_loop_t *uv) {
+  struct aq_uv_part *part = malloc(sizeof *part);
+  if (part == NULL) return UV_ENOMEM;
+  int error = uv != NULL ? 0 : try_descriptors();
+  if (error == 0 && uv == NULL) error = uv_loop_init(&part->own);
+  if (error != 0) {
+    free(part);
+    return error;
   }
-  aq_agenda_init(&loop->agenda, alloc);
-  uv_timer_init(loop->uv, &loop->timer); /* documented never to fail */
-  loop->timer.data = loop;
-  start_prepare(loop);
-  loop->polled_at_woken = loop->look_at_woken = 0;
-  loop->polled_at_ns = 0;
-  loop->is_virtual = loop->is_hurried = loop->is_blocking = false;
-  loop->agenda.now_ns = aq_loop_now(loop);
-  *out = loop;
-  return AQ_OK;
+  if (uv == NULL) uv = &part->own;
+  uv_timer_init(uv, &part->timer); /* this and the next are documented never to fail */
+  uv_prepare_init(uv, &part->prepare);
+  uv_prepare_start(&part->prepare, on_prepare);
+  uv_unref((uv_handle_t *)&part->prepare);
+  part->nopen = 2;
+  *out = part;
+  return 0;
 }
 
-/* libuv is done with one of the handles; with the second, nothing refers to the loop any more. */
+int aq_loop_new(struct aq_loop **out, uv_loop_t *uv, struct aq_alloc alloc) {
+  struct aq_uv_part *part;
+  struct aq_loop *loop = aq_realloc(&alloc, NULL, 0, sizeof *loop);
+  if (loop == NULL) return UV_ENOMEM;
+  int error = make_part(&part, uv);
+  if (error != 0) {
+    aq_free(&alloc, loop, sizeof *loop);
+    return error;
+  }
+  *loop = (struct aq_loop){.alloc = alloc, .part = part, .uv = uv != NULL ? uv : &part->own};
+  aq_agenda_init(&loop->agenda, alloc);
+  loop->agenda.now_ns = aq_loop_now(loop);
+  part->prepare.data = loop;
+  *out = loop;
+  return 0;
+}
+
 static void on_closed(uv_handle_t *handle) {
-  struct aq_loop *loop = handle->data;
-  struct aq_alloc alloc = loop->alloc;
-  const uv_handle_t *prepare = (uv_handle_t *)&loop->prepare, *timer = (uv_handle_t *)&loop->timer;
-  handle->data = NULL;
-  if (prepare->data != NULL || timer->data != NULL) return;
-  if (loop->uv != &loop->own) aq_free(&alloc, loop, sizeof *loop);
+  struct aq_uv_part *part = handle->data;
+  if (--part->nopen == 0) free(part);
 }
 
 void aq_loop_free(struct aq_loop *loop) {
-  struct aq_alloc alloc = loop->alloc;
-  bool owns = loop->uv == &loop->own;
+  struct aq_uv_part *part = loop->part;
+  bool owns = loop->uv == &part->own;
   aq_agenda_free(&loop->agenda);
-  uv_close((uv_handle_t *)&loop->prepare, on_closed);
-  uv_close((uv_handle_t *)&loop->timer, on_closed);
-  if (!owns) return; /* freed by the callbacks, when the embedder's loop turns */
-  uv_run(&loop->own, UV_RUN_NOWAIT);
-  uv_loop_close(&loop->own);
-  aq_free(&alloc, loop, sizeof *loop);
+  aq_free(&loop->alloc, loop, sizeof *loop);
+  /* On the embedder's loop the rest goes when that turns, be it after the Lua state. */
+  part->timer.data = part->prepare.data = part;
+  uv_close((uv_handle_t *)&part->timer, owns ? NULL : on_closed);
+  uv_close((uv_handle_t *)&part->prepare, owns ? NULL : on_closed);
+  if (!owns) return;
+  uv_run(&part->own, UV_RUN_NOWAIT);
+  if (uv_loop_close(&part->own) == 0) free(part);
 }
 
 uint64_t aq_loop_now(const struct aq_loop *loop) {
@@ -89,14 +111,18 @@ void aq_loop_use_virtual(struct aq_loop *loop, bool on) {
   loop->agenda.now_ns = aq_loop_now(loop);
 }
 
-static void poll(struct aq_loop *loop, uv_run_mode mode) {
-  loop->is_blocking = mode != UV_RUN_NOWAIT;
-  uv_run(loop->uv, mode);
-  loop->is_blocking = false;
+void aq_loop_look(struct aq_loop *loop) {
   loop->polled_at_ns = uv_hrtime();
   loop->agenda.now_ns = loop->is_virtual ? loop->virtual_ns : loop->polled_at_ns;
   loop->polled_at_woken = loop->agenda.woken;
   loop->look_at_woken = loop->agenda.woken + LOOK_WAKES;
+}
+
+static void poll(struct aq_loop *loop, uv_run_mode mode) {
+  loop->is_blocking = mode != UV_RUN_NOWAIT;
+  uv_run(loop->uv, mode);
+  loop->is_blocking = false;
+  aq_loop_look(loop);
 }
 
 /* The timer has done its work by ending the poll: the turn looks at the clock. */
@@ -114,23 +140,33 @@ static void poll_until(struct aq_loop *loop, uint64_t deadline_ns) {
     return;
   }
   uv_update_time(loop->uv);
-  uv_timer_start(&loop->timer, on_timer, (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
+  uv_timer_start(&loop->part->timer, on_timer, (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS,
+                 0);
   poll(loop, UV_RUN_ONCE);
-  uv_timer_stop(&loop->timer);
+  uv_timer_stop(&loop->part->timer);
 }
 
-/* Lets I/O happen, or else jumps to the next deadline. */
-static void poll_virtually(struct aq_loop *loop, uint64_t deadline_ns) {
+/* Lets I/O happen, which takes real time, or else jumps to the next deadline. */
+static void poll_virtually(struct aq_loop *loop, uint64_t deadline_ns, uint64_t block_ns) {
   if (uv_loop_alive(loop->uv)) {
-    poll(loop, UV_RUN_ONCE);
+    if (block_ns == AQ_NEVER)
+      poll(loop, UV_RUN_ONCE);
+    else
+      poll_until(loop, block_ns == 0 ? 0 : uv_hrtime() + block_ns);
   } else {
     loop->virtual_ns = deadline_ns > loop->virtual_ns ? deadline_ns : loop->virtual_ns;
     loop->agenda.now_ns = loop->virtual_ns;
   }
 }
 
-/* Nothing is ready: waits until something may be. False if nothing ever can. */
-static bool wait_for_work(struct aq_loop *loop) {
+/* The sooner of the deadline and the end of what the caller lets the poll block. */
+static uint64_t until(const struct aq_loop *loop, uint64_t deadline_ns, uint64_t block_ns) {
+  uint64_t end_ns = aq_loop_deadline(loop, block_ns);
+  return deadline_ns < end_ns ? deadline_ns : end_ns;
+}
+
+/* Nothing is ready: waits until something may be, or for `block_ns`. False if nothing ever can. */
+static bool wait_for_work(struct aq_loop *loop, uint64_t block_ns) {
   uint64_t deadline_ns = aq_agenda_next_deadline(&loop->agenda);
   bool is_hurried = loop->is_hurried;
   loop->is_hurried = false;
@@ -141,11 +177,13 @@ static bool wait_for_work(struct aq_loop *loop) {
   uint64_t none_from_ns = loop->is_virtual ? AQ_FAR : AQ_NEVER;
   if (deadline_ns >= none_from_ns && !uv_loop_alive(loop->uv)) return false;
   if (loop->is_virtual)
-    poll_virtually(loop, deadline_ns);
-  else if (deadline_ns == AQ_NEVER)
+    poll_virtually(loop, deadline_ns, block_ns);
+  else if (block_ns == 0)
+    poll(loop, UV_RUN_NOWAIT);
+  else if (deadline_ns == AQ_NEVER && block_ns == AQ_NEVER)
     poll(loop, UV_RUN_ONCE);
   else
-    poll_until(loop, deadline_ns);
+    poll_until(loop, until(loop, deadline_ns, block_ns));
   return true;
 }
 
@@ -161,14 +199,34 @@ static bool is_poll_due(struct aq_loop *loop) {
   return now_ns >= deadline_ns || now_ns - loop->polled_at_ns >= POLL_NS;
 }
 
-bool aq_loop_poll(struct aq_loop *loop) {
-  if (!aq_agenda_has_ready(&loop->agenda)) return wait_for_work(loop);
+bool aq_loop_poll(struct aq_loop *loop, uint64_t block_ns) {
+  if (!aq_agenda_has_ready(&loop->agenda)) return wait_for_work(loop, block_ns);
   if (loop->agenda.woken >= loop->look_at_woken && is_poll_due(loop)) poll(loop, UV_RUN_NOWAIT);
   return true;
 }
 
+/* How long libuv would block, or AQ_NEVER if nothing of it is alive or only a callback can come. */
+static uint64_t next_of_uv(uv_loop_t *uv) {
+  if (!uv_loop_alive(uv)) return AQ_NEVER;
+  uv_update_time(uv);
+  int ms = uv_backend_timeout(uv);
+  return ms < 0 ? AQ_NEVER : (uint64_t)ms * NS_PER_MS;
+}
+
+uint64_t aq_loop_next(const struct aq_loop *loop) {
+  if (loop->is_hurried || aq_agenda_has_ready(&loop->agenda)) return 0;
+  uint64_t deadline_ns = aq_agenda_next_deadline(&loop->agenda);
+  uint64_t uv_ns = next_of_uv(loop->uv);
+  if (loop->is_virtual && uv_ns == AQ_NEVER && !uv_loop_alive(loop->uv))
+    return deadline_ns >= AQ_FAR ? AQ_NEVER : 0;
+  if (loop->is_virtual || deadline_ns == AQ_NEVER) return uv_ns;
+  uint64_t now_ns = uv_hrtime();
+  uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+  return left_ns < uv_ns ? left_ns : uv_ns;
+}
+
 bool aq_loop_step(struct aq_loop *loop) {
-  if (!aq_loop_poll(loop)) return false;
+  if (!aq_loop_poll(loop, AQ_NEVER)) return false;
   aq_agenda_turn(&loop->agenda);
   return true;
 }

@@ -19,29 +19,40 @@
 
 #include "waiter.h"
 
+/* What libuv may touch after the end: memory of its own, from malloc. */
+struct aq_uv_part {
+  uv_loop_t own;        /* used unless the embedder brought a loop */
+  uv_timer_t timer;     /* ends a blocking poll at the next deadline; active only then */
+  uv_prepare_t prepare; /* runs before libuv blocks; never keeps the loop alive */
+  int nopen;            /* of these two, how many libuv has not closed yet */
+};
+
 struct aq_loop {
   struct aq_agenda agenda;
-  struct aq_alloc alloc;    /* of this struct and the agenda */
-  uv_loop_t own;            /* used unless the embedder brought a loop */
-  uv_loop_t *uv;            /* the loop driven: &own or the embedder's */
-  uv_timer_t timer;         /* ends a blocking poll at the next deadline; active only then */
-  uv_prepare_t prepare;     /* runs before libuv blocks; never keeps the loop alive */
-  uint64_t polled_at_woken; /* agenda.woken at the last poll */
-  uint64_t look_at_woken;   /* agenda.woken at which to see whether a poll is due */
-  uint64_t polled_at_ns;    /* the real clock at the last poll */
-  uint64_t virtual_ns;      /* the virtual clock's time */
-  bool is_virtual;          /* which clock is in force */
-  bool is_hurried;          /* the next poll does not block */
-  bool is_blocking;         /* inside a poll that may block */
+  struct aq_alloc alloc; /* of this struct and the agenda */
+  struct aq_uv_part *part;
+  uv_loop_t *uv;                    /* the loop driven: part->own or the embedder's */
+  struct aq_attachment *attachment; /* by which somebody else's uv_run takes the turns, or NULL */
+  uint64_t polled_at_woken;         /* agenda.woken at the last poll */
+  uint64_t look_at_woken;           /* agenda.woken at which to see whether a poll is due */
+  uint64_t polled_at_ns;            /* the real clock at the last poll */
+  uint64_t virtual_ns;              /* the virtual clock's time */
+  bool is_virtual;                  /* which clock is in force */
+  bool is_hurried;                  /* the next poll does not block */
+  bool is_blocking;                 /* inside a poll that may block */
 };
 
 /*
-** A new loop over `uv`, or over one of its own if `uv` is NULL. AQ_OK, or AQ_NOMEM (also when the
-** system refuses a uv_loop_t). `uv` stays the caller's and must outlive the loop.
+** A new loop over `uv`, or over one of its own if `uv` is NULL. 0, or an error number of libuv's:
+** UV_ENOMEM, or UV_EMFILE and the like if the system refuses the descriptors. `uv` stays the caller's and
+** must outlive the loop.
 */
-enum aq_status aq_loop_new(struct aq_loop **loop, uv_loop_t *uv, struct aq_alloc alloc);
+int aq_loop_new(struct aq_loop **loop, uv_loop_t *uv, struct aq_alloc alloc);
 
-/* Closes the loop's handles and frees it. Waiters on its agenda are forgotten. */
+/*
+** Closes the loop's handles and frees it. Waiters on its agenda are forgotten. If somebody else still has
+** handles or requests on its own uv loop, that one stays, with its memory.
+*/
 void aq_loop_free(struct aq_loop *loop);
 
 /* The clock in nanoseconds, read afresh: monotonic, from an arbitrary start. */
@@ -56,11 +67,18 @@ static inline uint64_t aq_loop_deadline(const struct aq_loop *loop, uint64_t tim
 }
 
 /*
-** Polls when nothing is ready (it blocks until something may be) or when a poll is due: what comes
-** before each turn. False if nothing is ready and nothing ever can be: no deadline, and no live
-** handle in the uv loop. AQ_FAR is a deadline, but the virtual clock cannot jump to it.
+** Polls when nothing is ready (it blocks until something may be, or for `block_ns`) or when a poll is
+** due: what comes before each turn. False if nothing is ready and nothing ever can be: no deadline, and no
+** live handle in the uv loop. AQ_FAR is a deadline, but the virtual clock cannot jump to it.
 */
-bool aq_loop_poll(struct aq_loop *loop);
+bool aq_loop_poll(struct aq_loop *loop, uint64_t block_ns);
+
+/* How long a driver may sleep: 0 if there is something to do now, AQ_NEVER if nothing is known to come. Looks
+** at the agenda and at libuv. */
+uint64_t aq_loop_next(const struct aq_loop *loop);
+
+/* For whoever polled the uv loop by other means: the clock is looked at, for the next turn. */
+void aq_loop_look(struct aq_loop *loop);
 
 /* Sees to it that the next poll, or the one under way, does not block, though nothing is ready. */
 void aq_loop_hurry(struct aq_loop *loop);

@@ -58,8 +58,9 @@ static void make_loop(lua_State *L, struct aq_runtime *rt) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &LOOP_KEY);
   uv_loop_t *uv = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  if (aq_loop_new(&rt->loop, uv, (struct aq_alloc){alloc, ud}) != AQ_OK)
-    luaL_error(L, "not enough memory");
+  int error = aq_loop_new(&rt->loop, uv, (struct aq_alloc){alloc, ud});
+  if (error == UV_ENOMEM) luaL_error(L, "not enough memory");
+  if (error != 0) luaL_error(L, "the system refuses an event loop: %s", uv_strerror(error));
 }
 
 struct aq_runtime *aq_runtime_open(lua_State *L, lua_CFunction close) {

@@ -5,7 +5,7 @@
 ** under its own address. Its user values hold what is shared by all classes; it is the first
 ** object with a finalizer that the library makes, so its own runs last.
 **
-** Who drives: aq_call takes steps of the loop until the main task is done. While a task is being
+** Who drives: aq_call, aq_step, or the host's uv_run takes turns (run/run.h). While a task is being
 ** resumed, `current` is that task; everything else runs with current = NULL.
 */
 #ifndef AQ_RUNTIME_H
@@ -47,7 +47,9 @@ enum {
   AQ_UV_ON_INTERRUPT, /* who is asked first when the program is to stop, or nil (interrupt.c) */
   AQ_UV_BRANCH_META,  /* metatable of the branches of a select */
   AQ_UV_TRACEBACKS, /* coroutine of the user's -> its stack as text, when an error left it; weak keys */
-  AQ_UV_COUNT = AQ_UV_TRACEBACKS
+  AQ_UV_MAIN,       /* the main Task of the run, until its outcome is fetched */
+  AQ_UV_DRAIN,      /* the Task that ends all others */
+  AQ_UV_COUNT = AQ_UV_DRAIN
 };
 
 /* One resume of a user's coroutine that is under way; on the C stack (lcoroutine.c). */
@@ -57,6 +59,9 @@ struct aq_level {
   struct aq_level *outer; /* the resume that the resumer is in, or NULL */
   int depth;              /* 1, 2, ... from the outermost */
 };
+
+/* How far the run is: see run/run.h. */
+enum aq_phase { AQ_NO_RUN, AQ_RUNNING, AQ_ENDING, AQ_RUN_OVER };
 
 struct aq_runtime {
   struct aq_loop *loop;
@@ -80,12 +85,15 @@ struct aq_runtime {
   uint64_t run_since_ns;   /* when the first of them came */
   void (*report)(void *ud, const char *text); /* the embedder's, or NULL: stderr */
   void *report_ud;
-  struct aq_task *main;           /* the task that aq_call runs, until it is done; or NULL */
+  struct aq_task *main;           /* the main task of the run, until it is done; or NULL */
+  struct aq_task *awaited;        /* whose end ends the phase: the main task, or the drain; or NULL */
   struct aq_task *foreground;     /* whose wait a deadlock breaks in its place; or NULL */
   struct aq_semaphore *let_go;    /* lock that the task being closed let go for a wait; or NULL */
   struct aq_interrupt *interrupt; /* what signal handlers use; or NULL */
   void (*on_move)(
     struct aq_runtime *rt);    /* is told that the coroutine that runs has changed, if `wants` */
+  void (*on_ended)(void *ud);  /* the host's, called when a run ends that is attached; or NULL */
+  void *ended_ud;              /* what it is called with */
   uint64_t failed_before;      /* `failures` a turn ago, if reports_early */
   uint64_t nqueues;            /* queues noted in AQ_UV_QUEUES so far */
   volatile sig_atomic_t wants; /* a signal handler has asked for something */
@@ -94,9 +102,11 @@ struct aq_runtime {
   bool has_layer;                    /* the Lua layer is loaded */
   bool is_patched;                   /* aq.patch() was called: coroutine.close refuses a task's */
   bool met_stranger;                 /* somebody but the scheduler resumed a coroutine that waits */
-  bool is_running;                   /* aq_call is under way */
-  bool is_stopping;                  /* aq_stop was called: leave aq_call */
-  bool is_leaving;                   /* aq_exit was called, since aq_call began */
+  enum aq_phase phase : 8;           /* of the run */
+  bool is_driven;                    /* turns are being taken, by a caller further up the stack */
+  bool is_stopping;                  /* aq_stop was called: the main task is awaited no longer */
+  bool was_stopped;                  /* ... and so the run has no outcome */
+  bool is_leaving;                   /* aq_exit was called, since the run began */
 };
 
 /* Makes the runtime of this state and leaves its userdata on the stack; `close` will be its

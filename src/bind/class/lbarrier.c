@@ -147,7 +147,7 @@ static int barrier_gc(lua_State *L) {
   struct barrier *b = aq_test_object(L, 1, BARRIER_CLASS, sizeof *b);
   if (b == NULL) return 0; /* was finalized by hand */
   bool is_used = aq_barrier_count(&b->barrier) > 0 || !aq_list_alone(&b->barrier.waiters);
-  if (aq_runtime(L)->is_running && is_used)
+  if (aq_runtime(L)->is_driven && is_used)
     return luaL_error(L, "a barrier that is waited for cannot be finalized");
   b->class = aq_finalized_class;
   aq_barrier_free(&b->barrier);

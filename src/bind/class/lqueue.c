@@ -319,7 +319,7 @@ static int queue_tostring(lua_State *L) {
 static int queue_gc(lua_State *L) {
   struct aq_queue_object *qo = aq_test_queue(L, 1);
   if (qo == NULL) return 0; /* was finalized by hand */
-  if (qo->rt->is_running && aq_queue_is_waited_for(&qo->queue))
+  if (qo->rt->is_driven && aq_queue_is_waited_for(&qo->queue))
     return luaL_error(L, "a queue that is waited for cannot be finalized");
   qo->class = aq_finalized_class;
   qo->queue.is_shutdown = true; /* for the branches there may be */

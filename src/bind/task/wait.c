@@ -21,7 +21,7 @@ enum { PATIENCE = 100 }; /* cancels a task may swallow when the program is over 
 /* ---- may it wait here? ----------------------------------------------------------------------- */
 
 static const char *why_none(const struct aq_runtime *rt) {
-  if (rt->is_running)
+  if (rt->is_driven)
     return "cannot wait in a callback: no task is running here; create one, or call what never "
            "waits: put_nowait, set, set_result";
   return "no task is running: wrap your program in aq.run, or start it with aqlua";
