@@ -16,7 +16,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
-VARIANT ?= release# own objects for each: release, debug, asan, tsan; gcc, clang for -Werror builds
+VARIANT ?= release# own objects for each: release, debug, asan, tsan; gcc, clang for -Werror builds; rock
 SCRIPT  ?= scripts/race.lua
 ARGS    ?=
 DEPS    ?=
@@ -119,7 +119,7 @@ endif
 
 # Kernel and binding are optimised as one program, where the compiler and its linker can. The objects
 # hold ordinary code as well, so that anybody can link the archive.
-ifeq ($(VARIANT),release)
+ifneq ($(filter release rock,$(VARIANT)),)
 LTO ?= $(call lazy,LTO,$$(shell echo 'int main(void) { return 0; }' | \
   $(CC) -O2 -flto=auto -ffat-lto-objects -x c - -o /dev/null 2>/dev/null && \
   echo -flto=auto -ffat-lto-objects))
@@ -133,9 +133,12 @@ ifeq ($(V),)
 say = @printf '  %-7s %s\n' $(1) $@;
 endif
 
-.PHONY: all tests thread-tests deps run test check bench bench-docs bench-guard pictures format clean install uninstall help FORCE
+.PHONY: all module tests thread-tests deps run test check bench bench-docs bench-guard pictures \
+  format clean install install-module uninstall help FORCE
 
 all: $(exe) $(out)/libaqlua.a $(out)/aqlua.so
+
+module: $(out)/aqlua.so
 
 tests: $(tests)
 	@:
@@ -219,7 +222,8 @@ run:
 # that of the sanitizers is the plain one.
 plain := $(filter asan tsan,$(VARIANT))
 test_env = AQLUA='$(CURDIR)/$(exe)' AQLUA_BUILD='$(CURDIR)/$(if $(plain),build,$(out))' \
-  AQLUA_VARIANT=$(VARIANT) CC='$(CC)' SPEC='$(SPEC)' BUSTED_ARGS='$(BUSTED_ARGS)' V='$(V)'
+  AQLUA_VARIANT=$(VARIANT) CC='$(CC)' MAKE='$(MAKE)' SPEC='$(SPEC)' \
+  BUSTED_ARGS='$(BUSTED_ARGS)' V='$(V)'
 
 test:
 	$(get_deps) test
@@ -256,7 +260,8 @@ bench-guard:
 	@./aqlua bench/guard $(if $(RECORD),--record)
 
 format:
-	$(CLANG_FORMAT) -i $(wildcard src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/core/*.[ch] spec/app/*.[ch] bench/*.c bench/*/*.c)
+	$(CLANG_FORMAT) -i $(wildcard src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/core/*.[ch] spec/app/*.[ch] bench/*.c bench/*/*.c \
+	  examples/*.c examples/*.cpp)
 
 clean:
 	rm -rf build aqlua
@@ -269,10 +274,13 @@ pc_requires = $(if $(call pc_given,LUA_LIBS),,$(LUA_PC)) $(if $(call pc_given,UV
 pc_libs     = $(if $(call pc_given,LUA_LIBS),$(LUA_LIBS)) $(if $(call pc_given,UV_LIBS),$(UV_LIBS))
 pc_cflags   = $(if $(call pc_given,LUA_LIBS),$(LUA_CFLAGS)) $(if $(call pc_given,UV_LIBS),$(UV_CFLAGS))
 
+# Relative to the prefix: in a tree that was moved, that line alone is to be changed.
+pc_dir = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
+
 define pc_text
 prefix=$(PREFIX)
-includedir=$(INCDIR)
-libdir=$(LIBDIR)
+includedir=$(call pc_dir,$(INCDIR))
+libdir=$(call pc_dir,$(LIBDIR))
 
 Name: aqlua
 Description: asyncio's queues, tasks and locks for Lua 5.4 on libuv
@@ -289,27 +297,36 @@ $(out)/aqlua.h: src/aqlua.h src/core/status.h
 	sed -e '/^#include "core\/status.h"/{r $@.part' -e 'd;}' src/aqlua.h > $@
 
 put = install -d '$(DESTDIR)$(3)' && install -m $(1) '$(2)' '$(DESTDIR)$(3)/$(4)'
+cmake_dir = $(LIBDIR)/cmake/aqlua
 
+# `uninstall` removes what these two put there, and the folders that are aqlua's own.
 install: export PC_TEXT = $(pc_text)
-install: all $(out)/shared $(out)/aqlua.h
+install: all $(out)/shared $(out)/aqlua.h install-module
 	$(call put,755,$(exe),$(BINDIR),aqlua)
 	$(call put,644,$(out)/aqlua.h,$(INCDIR),aqlua.h)
 	$(call put,644,$(out)/libaqlua.a,$(LIBDIR),libaqlua.a)
 	$(call put,755,$(out)/shared,$(LIBDIR),$(SHARED))
 	ln -sf $(SHARED) '$(DESTDIR)$(LIBDIR)/$(solink)'
-	$(call put,755,$(out)/aqlua.so,$(INST_LIBDIR),aqlua.so)
 	printf '%s\n' "$$PC_TEXT" > $(out)/aqlua.pc
 	$(call put,644,$(out)/aqlua.pc,$(LIBDIR)/pkgconfig,aqlua.pc)
+	$(call put,644,tools/cmake/aqluaConfig.cmake,$(cmake_dir),aqluaConfig.cmake)
+	sed 's/@VERSION@/$(VERSION)/' tools/cmake/aqluaConfigVersion.cmake > $(out)/version.cmake
+	$(call put,644,$(out)/version.cmake,$(cmake_dir),aqluaConfigVersion.cmake)
+	$(call put,644,docs/aqlua.1,$(MANDIR)/man1,aqlua.1)
 	$(call put,644,LICENSE,$(DOCDIR),LICENSE)
-	$(if $(wildcard docs/aqlua.1),$(call put,644,docs/aqlua.1,$(MANDIR)/man1,aqlua.1))
-	$(if $(wildcard lua/aqlua/meta.lua),$(call put,644,lua/aqlua/meta.lua,$(INST_LUADIR)/aqlua,meta.lua))
+
+# For a stock Lua; this is what LuaRocks installs.
+install-module: module
+	$(call put,755,$(out)/aqlua.so,$(INST_LIBDIR),aqlua.so)
+	$(call put,644,lua/aqlua/meta.lua,$(INST_LUADIR)/aqlua,meta.lua)
 
 uninstall:
 	cd '$(DESTDIR)/' && rm -f '.$(BINDIR)/aqlua' '.$(INCDIR)/aqlua.h' '.$(LIBDIR)/libaqlua.a' \
 	  '.$(LIBDIR)/$(SHARED)' '.$(LIBDIR)/$(solink)' '.$(LIBDIR)/pkgconfig/aqlua.pc' \
+	  '.$(cmake_dir)/aqluaConfig.cmake' '.$(cmake_dir)/aqluaConfigVersion.cmake' \
 	  '.$(INST_LIBDIR)/aqlua.so' '.$(INST_LUADIR)/aqlua/meta.lua' \
 	  '.$(MANDIR)/man1/aqlua.1' '.$(DOCDIR)/LICENSE'
-	-rmdir '$(DESTDIR)$(DOCDIR)' '$(DESTDIR)$(INST_LUADIR)/aqlua' 2>/dev/null
+	@cd '$(DESTDIR)/' && rmdir '.$(DOCDIR)' '.$(INST_LUADIR)/aqlua' '.$(cmake_dir)' 2>/dev/null || :
 
 help:
 	@echo 'make            build ./aqlua, build/libaqlua.a and build/aqlua.so (the Lua module)'

@@ -8,14 +8,14 @@
 #ifndef AQLUA_H
 #define AQLUA_H
 
-#include <lua.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
-extern "C" {
+extern "C" { /* lua.h says nothing of C++ */
 #endif
 
+#include <lua.h>
 #include "core/status.h"
 
 #define AQ_VERSION_MAJOR 0

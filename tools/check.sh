@@ -25,7 +25,7 @@ check() { # NAME COMMAND...
 }
 
 clang_format() {
-  files=$(find src spec/core spec/app bench -name '*.[ch]' 2>/dev/null)
+  files=$(find src spec/core spec/app bench examples -name '*.[ch]' -o -name '*.cpp' 2>/dev/null)
   # shellcheck disable=SC2086
   [ -z "$files" ] || ${CLANG_FORMAT:-clang-format} --dry-run -Werror $files
 }
