@@ -185,6 +185,154 @@ AQ_API void aq_report_tasks(struct aq_interrupt *i);
 /* True if the latest aq_call ended, or is about to, because of aq_interrupt. */
 AQ_API int aq_interrupted(lua_State *L);
 
+/* ---- queues ----------------------------------------------------------------------------------
+**
+** Putting and getting without a Lua stack, from anywhere on the loop's thread: a task's C function,
+** a callback of libuv's, between two steps. None of these functions raises, but aq_check_payload;
+** all accept NULL where a queue, a value or a wait is expected and return AQ_INVALID then, AQ_CLOSED
+** once the runtime has ended, and AQ_WRONG_THREAD elsewhere than on its thread. "Nothing has changed"
+** after any status but AQ_OK, and a value is then still the caller's, as it was.
+*/
+
+/* What a pointer in a queue is: static. */
+struct aq_payload_kind {
+  const char *name;         /* for messages: "connection" */
+  void (*destroy)(void *p); /* or NULL; calls neither Lua nor aqlua */
+};
+
+enum aq_value_kind {
+  AQ_V_NIL,
+  AQ_V_BOOLEAN,
+  AQ_V_INTEGER,
+  AQ_V_NUMBER,
+  AQ_V_BYTES,   /* a string */
+  AQ_V_PAYLOAD, /* a pointer of C's */
+  AQ_V_LUA      /* anything else that Lua has: to be put or pushed */
+};
+
+/* A value. Zero the struct, or name its fields in an initialiser: the rest must be 0. */
+struct aq_value {
+  enum aq_value_kind kind;
+  union {
+    int boolean;
+    int64_t integer;
+    double number;
+    struct {
+      const char *data;
+      size_t length;
+    } bytes;
+    struct {
+      void *data;
+      const struct aq_payload_kind *kind;
+    } payload;
+  } as;
+  void *aq_private[2];
+};
+
+/*
+** Lets go of a value that came out of a queue, and makes it nil: its bytes were valid until here (or
+** until lua_close). Destroys a payload. Harmless on nil and on NULL, and after lua_close.
+*/
+AQ_API void aq_value_free(struct aq_value *v);
+
+/*
+** Moves a value onto the stack of `L`; it is nil then. A payload goes in a userdata, which destroys
+** it when it is collected. AQ_V_LUA is AQ_INVALID in another state than its own. AQ_OK, AQ_NOMEM.
+** [-0, +1]
+*/
+AQ_API int aq_value_push(lua_State *L, struct aq_value *v);
+
+/*
+** For a C function that Lua calls: the pointer of the payload at `idx`, which stays there. Raises an
+** error that names the kind on any other value, and on a payload that C has taken out of a queue.
+*/
+AQ_API void *aq_check_payload(lua_State *L, int idx, const struct aq_payload_kind *kind);
+
+/* A Queue of Lua's, held by C: a counted block, which may be dropped after lua_close as well. */
+struct aq_cqueue;
+
+/* Makes a queue, as aq.Queue { maxsize =, name = } does; 0: no bound; `name` may be NULL. `*q` is NULL
+** unless it is AQ_OK; AQ_NOMEM. */
+AQ_API int aq_cqueue_new(lua_State *L, struct aq_cqueue **q, size_t maxsize, const char *name);
+
+/* Holds the Queue, LifoQueue or PriorityQueue at `idx`. AQ_INVALID: it is none; AQ_NOMEM. */
+AQ_API int aq_cqueue_at(lua_State *L, int idx, struct aq_cqueue **q);
+
+/* Pushes the queue, for Lua. AQ_INVALID: another state. AQ_NOMEM. [-0, +1] */
+AQ_API int aq_cqueue_push(lua_State *L, struct aq_cqueue *q);
+
+/* Counts one more holder; returns `q`. */
+AQ_API struct aq_cqueue *aq_cqueue_hold(struct aq_cqueue *q);
+
+/* One holder less; with the last, Lua alone decides how long the queue lives. */
+AQ_API void aq_cqueue_drop(struct aq_cqueue *q);
+
+/*
+** Puts a value without waiting: AQ_OK, it is in the queue, and `v` is nil; bytes are copied. AQ_FULL,
+** AQ_SHUTDOWN, AQ_NOMEM. AQ_ERROR: a priority queue cannot order it, or its __lt has raised. A queue
+** that drops items says AQ_OK, also if it dropped this one.
+*/
+AQ_API int aq_cqueue_put(struct aq_cqueue *q, struct aq_value *v);
+
+/* The same for the Lua value at `idx`, which stays there. */
+AQ_API int aq_cqueue_put_at(lua_State *L, int idx, struct aq_cqueue *q);
+
+/*
+** Takes an item without waiting; `*v` is overwritten. AQ_OK: it is the caller's, to be freed, put,
+** or pushed. AQ_EMPTY, AQ_SHUTDOWN, AQ_NOMEM: `*v` is nil.
+*/
+AQ_API int aq_cqueue_get(struct aq_cqueue *q, struct aq_value *v);
+
+/*
+** A wait of C's in a queue: in the same room as tasks that wait, in the order they came. Zero the
+** struct before its first use. It is the library's from AQ_OK on until `done` is called, the wait is
+** cancelled, or lua_close returns; then it may be used again, or freed, also from inside `done`.
+**
+** `done` is called once, in a turn, outside of tasks. `v` is its own from then on: the item of a get,
+** or that of a put that failed, else nil. `status` is AQ_OK, AQ_SHUTDOWN, AQ_TIMEDOUT, or for a put
+** into a priority queue AQ_ERROR or AQ_NOMEM. An error that it raises is reported. It is not called
+** after the end of the runtime, which frees the item of a put.
+*/
+struct aq_cwait {
+  void (*done)(struct aq_cwait *w, int status, struct aq_value *v);
+  void *ud;
+  void *aq_private[24];
+};
+
+/*
+** Puts a value when there is a slot for it; AQ_FOREVER, or how long to wait. AQ_OK: `v` is nil, `done`
+** will come, be it that the queue was shut down, or that the item was stored at once. AQ_NOMEM,
+** AQ_ERROR as aq_cqueue_put; AQ_BUSY: `w` waits already.
+*/
+AQ_API int aq_cqueue_put_wait(struct aq_cqueue *q, struct aq_cwait *w, struct aq_value *v,
+                              uint64_t timeout_ns);
+
+/* Takes an item when there is one: in the turn that calls `done`. AQ_OK: it will come. AQ_NOMEM,
+** AQ_BUSY. */
+AQ_API int aq_cqueue_get_wait(struct aq_cqueue *q, struct aq_cwait *w, uint64_t timeout_ns);
+
+/*
+** Ends a wait at once: `done` will not be called, the struct is the caller's whatever the answer. An
+** item or a slot that it was woken with goes to the next in the room; the item of a put is freed.
+** AQ_INVALID: there was nothing to cancel: not waiting, or a put that was stored at once. AQ_BUSY,
+** from a comparison of items that the end of this very wait runs: `done` comes.
+*/
+AQ_API int aq_cwait_cancel(struct aq_cwait *w);
+
+/* Marks an item done, as q:task_done(). AQ_OVERDONE: more often than items were put. */
+AQ_API int aq_cqueue_done(struct aq_cqueue *q);
+
+/* Shuts the queue down, as q:shutdown(immediate); what `immediate` discards is left to the collector,
+** payloads as well. AQ_NOMEM: not even the memory for a call in Lua. */
+AQ_API int aq_cqueue_shutdown(struct aq_cqueue *q, int immediate);
+
+/* As q:qsize(), q:maxsize(), q:full(), q:empty(), q:is_shutdown(); of an ended runtime: 0, 0, 0, 1, 1. */
+AQ_API size_t aq_cqueue_size(const struct aq_cqueue *q);
+AQ_API size_t aq_cqueue_maxsize(const struct aq_cqueue *q);
+AQ_API int aq_cqueue_is_full(const struct aq_cqueue *q);
+AQ_API int aq_cqueue_is_empty(const struct aq_cqueue *q);
+AQ_API int aq_cqueue_is_shutdown(const struct aq_cqueue *q);
+
 #ifdef __cplusplus
 }
 #endif

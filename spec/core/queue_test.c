@@ -1308,3 +1308,54 @@ TEST(a_reserve_counts_the_promised_slots_too) {
   CHECK_EQ(aq_queue_size(&q), trimmed + 2);
   close_queue();
 }
+
+/* ---- a getter that takes nothing before its turn ---------------------------------------------- */
+
+TEST(Q13_a_later_getter_claims_what_is_free_and_takes_it_in_its_turn) {
+  open_queue(0);
+  put_now(1);
+  put_now(2);
+  A.job = GET;
+  aq_queue_get_later(&q, &A.waiter, AQ_NEVER);
+  CHECK_EQ(aq_queue_size(&q), 2);
+  CHECK_EQ(get_now(), 1);
+  CHECK_EQ(get_now(), -AQ_EMPTY);
+  CHECK_STR(turn(), "A2");
+  close_queue();
+}
+
+TEST(Q13_a_later_getter_that_is_cancelled_hands_its_claim_on) {
+  struct aq_item item;
+  open_queue(0);
+  put_now(1);
+  A.job = GET;
+  aq_queue_get_later(&q, &A.waiter, AQ_NEVER);
+  get(&B);
+  CHECK(waits(&B));
+  CHECK_EQ(aq_queue_get_end(&q, &A.waiter, true, &item), AQ_CANCELLED);
+  aq_waiter_drop(&A.waiter);
+  CHECK_STR(turn(), "B1");
+  close_queue();
+}
+
+TEST(Q7_a_later_getter_waits_in_the_room_if_nothing_is_free) {
+  open_queue(0);
+  get(&A);
+  B.job = GET;
+  aq_queue_get_later(&q, &B.waiter, AQ_NEVER);
+  put_now(1);
+  put_now(2);
+  CHECK_STR(turn(), "A1 B2");
+  close_queue();
+}
+
+TEST(S3_a_later_getter_is_told_of_a_shutdown_in_its_turn) {
+  open_queue(0);
+  put_now(1);
+  aq_queue_shutdown(&q);
+  A.job = B.job = GET;
+  aq_queue_get_later(&q, &A.waiter, AQ_NEVER);
+  aq_queue_get_later(&q, &B.waiter, AQ_NEVER);
+  CHECK_STR(turn(), "A1 B:shutdown");
+  close_queue();
+}

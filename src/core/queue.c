@@ -152,6 +152,17 @@ void aq_queue_get_wait(struct aq_queue *q, struct aq_waiter *w, uint64_t deadlin
   CHECK(q);
 }
 
+void aq_queue_get_later(struct aq_queue *q, struct aq_waiter *w, uint64_t deadline_ns) {
+  if (aq_queue_is_empty(q) && !q->is_shutdown) {
+    aq_queue_get_wait(q, w, deadline_ns);
+    return;
+  }
+  enum aq_status status = aq_queue_is_empty(q) ? AQ_SHUTDOWN : AQ_OK;
+  if (status == AQ_OK) q->claimed++;
+  aq_waiter_ready(w, status);
+  CHECK(q);
+}
+
 /* A woken getter's claim turns back into a free item; false if it was voided by a shutdown. */
 static bool unclaim(struct aq_queue *q) {
   if (q->claimed == 0) return false;

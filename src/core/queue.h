@@ -102,6 +102,12 @@ enum aq_status aq_queue_get_now(struct aq_queue *q, struct aq_item *item);
 void aq_queue_get_wait(struct aq_queue *q, struct aq_waiter *w, uint64_t deadline_ns);
 
 /*
+** As get_wait, for a party that takes nothing before its turn: without looking first. If there is
+** nothing to wait for, `w` is READY at once, with a claim on an item or with AQ_SHUTDOWN.
+*/
+void aq_queue_get_later(struct aq_queue *q, struct aq_waiter *w, uint64_t deadline_ns);
+
+/*
 ** For a waiter woken from get_wait. AQ_OK: `*item` was taken; it is chosen now, not at the wake
 ** (V2). Else no change but that a ticket, if it had one, goes to the next getter.
 */

@@ -89,27 +89,35 @@ static void push_held(lua_State *L, struct aq_item item) {
 }
 
 /* A large shelf that has become empty is given up: its table goes to the collector. */
-static void trim_shelf(lua_State *L, struct aq_items *items) {
+static void trim_shelf(lua_State *L, int queue, struct aq_items *items) {
   if (items->shelf.capacity <= SHELF_KEEP || aq_shelf_count(&items->shelf) > 0) return;
   aq_shelf_free(L, &items->shelf);
   lua_pushnil(L);
-  lua_setiuservalue(L, 1, AQ_UV_SHELF);
+  lua_setiuservalue(L, queue, AQ_UV_SHELF);
 }
 
-int aq_items_push_other(lua_State *L, struct aq_items *items, struct aq_item item) {
+static inline int push_item(lua_State *L, int queue, struct aq_items *items, struct aq_item item) {
   if (!aq_items_is_shelved(item)) {
     push_held(L, item);
     return 1;
   }
-  lua_getiuservalue(L, 1, AQ_UV_SHELF);
+  lua_getiuservalue(L, queue, AQ_UV_SHELF);
   aq_shelf_take(L, &items->shelf, -1, (uint32_t)item.bits);
   if (item.tag == TAG_PAIR) {
     aq_shelf_take(L, &items->shelf, -2, (uint32_t)(item.bits >> 32));
     lua_pop(L, 1);
   }
   lua_remove(L, -2);
-  trim_shelf(L, items);
+  trim_shelf(L, queue, items);
   return 1;
+}
+
+int aq_items_push_other(lua_State *L, struct aq_items *items, struct aq_item item) {
+  return push_item(L, 1, items, item);
+}
+
+int aq_items_push_from(lua_State *L, int queue, struct aq_items *items, struct aq_item item) {
+  return push_item(L, lua_absindex(L, queue), items, item);
 }
 
 int aq_items_peek(lua_State *L, struct aq_item item) {
@@ -176,6 +184,12 @@ static void push_key_of(lua_State *L, struct aq_item item) {
     lua_rawgeti(L, -1, (lua_Integer)item.bits);
   else
     push_held(L, item);
+}
+
+void aq_items_peek_key(lua_State *L, struct aq_item item) {
+  lua_getiuservalue(L, 1, AQ_UV_SHELF);
+  push_key_of(L, item);
+  lua_remove(L, -2);
 }
 
 static bool is_before(void *ctx, struct aq_item other) {

@@ -55,8 +55,14 @@ static inline int aq_items_push(lua_State *L, struct aq_items *items, struct aq_
   return 1;
 }
 
+/* The same with the queue anywhere on the stack. [-0, +1, -] */
+int aq_items_push_from(lua_State *L, int queue, struct aq_items *items, struct aq_item item);
+
 /* Pushes the value of an item that stays in the queue. [-0, +1, -] */
 int aq_items_peek(lua_State *L, struct aq_item item);
+
+/* Pushes the key of an item of a priority queue, which stays there. [-0, +1, -] */
+void aq_items_peek_key(lua_State *L, struct aq_item item);
 
 /* Whether a packed item is nil. */
 static inline bool aq_items_is_nil(struct aq_item item) { return item.tag == LUA_TNIL; }

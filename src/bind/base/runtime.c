@@ -98,8 +98,12 @@ enum aq_status aq_runtime_enter(lua_State *L, struct aq_runtime **rt) {
   if (L == NULL) return AQ_INVALID;
   *rt = aq_runtime_of(L);
   if (*rt == NULL || (*rt)->loop == NULL) return AQ_CLOSED;
+  return aq_runtime_check_thread(*rt);
+}
+
+enum aq_status aq_runtime_check_thread(const struct aq_runtime *rt) {
   uv_thread_t self = uv_thread_self();
-  return uv_thread_equal(&self, &(*rt)->thread) ? AQ_OK : AQ_WRONG_THREAD;
+  return uv_thread_equal(&self, &rt->thread) ? AQ_OK : AQ_WRONG_THREAD;
 }
 
 void aq_runtime_push(lua_State *L, struct aq_runtime *rt) { lua_rawgetp(L, LUA_REGISTRYINDEX, rt); }

@@ -22,6 +22,7 @@
 
 struct aq_semaphore;
 struct aq_task;
+struct aq_keep;
 
 /* How the names of the library's own Lua chunks begin. */
 #define AQ_CHUNK "=[aqlua"
@@ -49,7 +50,8 @@ enum {
   AQ_UV_TRACEBACKS, /* coroutine of the user's -> its stack as text, when an error left it; weak keys */
   AQ_UV_MAIN,       /* the main Task of the run, until its outcome is fetched */
   AQ_UV_DRAIN,      /* the Task that ends all others */
-  AQ_UV_COUNT = AQ_UV_DRAIN
+  AQ_UV_KEPT,       /* the values that C holds (keep.h) */
+  AQ_UV_COUNT = AQ_UV_KEPT
 };
 
 /* One resume of a user's coroutine that is under way; on the C stack (lcoroutine.c). */
@@ -72,6 +74,7 @@ struct aq_runtime {
   struct aq_level *level;  /* the innermost resume under way, or NULL */
   struct aq_shelf live;    /* slots of AQ_UV_LIVE */
   struct aq_pool pool;     /* coroutines at rest */
+  struct aq_keep *keep;    /* what C holds of this state, or NULL: nothing so far */
   uint64_t next_task_id;   /* tasks made so far + 1 */
   uint64_t failures;       /* tasks failed so far: numbers AQ_UV_FAILED */
   uint64_t flushed;        /* of those, how many have been looked at when a run ended */
@@ -127,6 +130,9 @@ struct aq_runtime *aq_runtime_of(lua_State *L);
 ** AQ_INVALID for NULL, AQ_CLOSED if it has no runtime (any more), AQ_WRONG_THREAD.
 */
 enum aq_status aq_runtime_enter(lua_State *L, struct aq_runtime **rt);
+
+/* AQ_OK, or AQ_WRONG_THREAD if it is not the one that uses the runtime. */
+enum aq_status aq_runtime_check_thread(const struct aq_runtime *rt);
 
 /* The runtime, from inside a C function of the library. */
 static inline struct aq_runtime *aq_runtime(lua_State *L) {

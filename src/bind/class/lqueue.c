@@ -400,4 +400,8 @@ void aq_open_queue(lua_State *L) {
     {"Queue", queue_new}, {"LifoQueue", lifo_new}, {"PriorityQueue", priority_new}, {NULL, NULL}};
   for (const luaL_Reg *class = CLASSES; class->name != NULL; class ++)
     aq_set_class(L, class, METHODS, META);
+  lua_getiuservalue(L, -2, AQ_UV_INTERNAL);
+  lua_getfield(L, -2, "Queue"); /* for C, whatever a script makes of the name */
+  lua_setfield(L, -2, "new_queue");
+  lua_pop(L, 1);
 }

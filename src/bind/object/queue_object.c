@@ -73,19 +73,17 @@ static int find_place_protected(lua_State *L) {
   return 0;
 }
 
-/* A woken put of a priority queue has its place still to be found. If that fails, the error is left
-** on top. */
-static bool place_fails(lua_State *L) {
+int aq_queue_place_put(lua_State *L) {
   lua_pushcfunction(L, find_place_protected);
   for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
-  return lua_pcall(L, 3, 0, 0) != LUA_OK;
+  return lua_pcall(L, 3, 0, 0);
 }
 
 enum aq_status aq_queue_finish_put(lua_State *L, struct aq_queue_object *qo, struct aq_waiter *w,
                                    bool cancelled) {
   struct aq_item item = packed_item(L, qo);
   bool has_slot = w->status == AQ_OK && !cancelled && !qo->queue.is_shutdown;
-  bool has_failed = has_slot && qo->items.has_keys && place_fails(L);
+  bool has_failed = has_slot && qo->items.has_keys && aq_queue_place_put(L) != LUA_OK;
   enum aq_status status = aq_queue_put_end(&qo->queue, w, cancelled || has_failed, item);
   if (status != AQ_OK) forget(L, qo, item);
   if (has_failed) lua_error(L);

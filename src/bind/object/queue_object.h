@@ -71,6 +71,13 @@ void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_item
 enum aq_status aq_queue_finish_put(lua_State *L, struct aq_queue_object *qo, struct aq_waiter *w,
                                    bool cancelled);
 
+/*
+** Before the end of a woken put in a priority queue: looks for the item's place, for which __lt runs.
+** Stack: the queue at 1, the value, the key. LUA_OK, or another Lua status with the error on top:
+** then the put is to end as cancelled. [-0, +0|1, -]
+*/
+int aq_queue_place_put(lua_State *L);
+
 /* For a waiter that left before it was woken: forgets the item. */
 void aq_queue_forget_put(lua_State *L, struct aq_queue_object *qo);
 
