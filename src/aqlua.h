@@ -333,6 +333,97 @@ AQ_API int aq_cqueue_is_full(const struct aq_cqueue *q);
 AQ_API int aq_cqueue_is_empty(const struct aq_cqueue *q);
 AQ_API int aq_cqueue_is_shutdown(const struct aq_cqueue *q);
 
+/* ---- operations ------------------------------------------------------------------------------ */
+
+/*
+** A C function of the embedder's that waits, written as one that yields:
+**
+**     struct my_op { struct aq_op op; ... };
+**
+**     aq_op_begin(L, &my->op, &KIND, timeout_ns);    may raise; nothing has been started yet
+**     ... starts something that will call aq_op_complete(&my->op)
+**     return aq_op_wait(L, &my->op, ctx, k);         does not return, or returns what k does
+**
+**     static int k(lua_State *L, int status, lua_KContext ctx) { ... releases my, returns or raises }
+**
+** The struct is the caller's. From aq_op_wait on, or from when somebody knows of it, it stays where
+** it is until it is released: by `k`, by `discard`, or by the one to whom aq_op_complete says 0. All
+** on the loop's thread.
+*/
+struct aq_op;
+
+/* What operations of one kind have in common. Static. `abort` and `discard` call no Lua and raise
+** nothing; they may complete other operations. */
+struct aq_op_kind {
+  const char *name; /* "read": for reports */
+  /* Writes what it waits on, "stream 127.0.0.1:80", for reports. NULL: they name the first argument
+  ** of the function that waits, if it is a userdata or table. Raises nothing. */
+  void (*describe)(const struct aq_op *op, char *text, size_t size);
+  /* The wait is to end, because of AQ_TIMEDOUT, AQ_CANCELLED, AQ_DEADLOCK or AQ_CLOSED; asked once. 1:
+  ** it is gone and will not be completed; the wait ends with that status. 0: not yet; the wait goes on
+  ** until it is completed, and ends as AQ_OK; a cancel comes at the next wait then. NULL: gone. */
+  int (*abort)(struct aq_op *op, int why);
+  /* It is completed or gone, but `k` will not run: the task was closed by force, or the state. To
+  ** release the struct. May be NULL. */
+  void (*discard)(struct aq_op *op);
+};
+
+struct aq_op {
+  const struct aq_op_kind *kind;
+  void *aq_private[15];
+};
+
+/*
+** Checks that the running task can wait here, and reserves all that waiting and results need. May
+** raise: no task runs, this function cannot be suspended, no memory. Then, and if the caller raises
+** afterwards instead of waiting, there is nothing to undo. What lies between it and aq_op_wait must
+** not wait. `timeout_ns`: AQ_FOREVER, or from now; 0 tries for one turn. [-0, +0, v]
+*/
+AQ_API void aq_op_begin(lua_State *L, struct aq_op *op, const struct aq_op_kind *kind,
+                        uint64_t timeout_ns);
+
+/*
+** Suspends the task until the operation is over, and then calls `k`, once, with the stack as it is
+** here. If it has been completed by now, `k` is called at once. To be called as `return
+** aq_op_wait(...)`. The status that `k` gets is AQ_OK, AQ_ERROR (aq_op_complete_with failed),
+** AQ_TIMEDOUT, AQ_CANCELLED (which wins over a completion in the same turn) or AQ_DEADLOCK.
+*/
+AQ_API int aq_op_wait(lua_State *L, struct aq_op *op, lua_KContext ctx, lua_KFunction k);
+
+/*
+** The operation is done: its task goes on in the next turn. From anywhere on the loop's thread: a
+** callback of libuv's, a task, an `abort`. Calls nothing of the caller's.
+**
+** Returns 1: the task's side releases the struct. 0: nobody waits any more, and it is the caller's
+** to release; also after the state was closed. -1: refused, with nothing done: `op` is NULL, was
+** completed already or is gone (debug mode warns of it), or this is another thread.
+*/
+AQ_API int aq_op_complete(struct aq_op *op);
+
+/*
+** The same with results: calls `push` at once, protected, on a stack of its own with `arg` as a light
+** userdata at 1, and keeps what it returns, or the error that it raises. For what is not there any
+** more when the task goes on. If the answer is not 1, `push` is not called.
+*/
+AQ_API int aq_op_complete_with(struct aq_op *op, lua_CFunction push, void *arg);
+
+/*
+** In `k`, which may have released the operation: pushes what it was completed with and returns how
+** many values that are; raises the error if the status was AQ_ERROR. [-0, +n, v]
+*/
+AQ_API int aq_op_results(lua_State *L);
+
+/*
+** Raises the error value that a status stands for: TimeoutError, CancelledError with its message,
+** DeadlockError with its report, QueueFull...; for AQ_ERROR in `k` what aq_op_results would. To be
+** called as `return aq_raise(L, status)`.
+*/
+AQ_API int aq_raise(lua_State *L, int status);
+
+/* The timeout at `idx` in nanoseconds: AQ_FOREVER for nil and none, 0 for what is not positive. Raises
+** if it is no number of seconds. [-0, +0, v] */
+AQ_API uint64_t aq_check_seconds(lua_State *L, int idx);
+
 #ifdef __cplusplus
 }
 #endif

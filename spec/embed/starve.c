@@ -5,15 +5,9 @@
 **     starve SCRIPT BURST      requests that fail in a row; 0: all from then on, until the end
 **
 ** The script calls begin() where requests begin to count. However a run ends, the state must close
-** and have given everything back. Prints how many runs there were.
+** and have given everything back, and each operation (guest.h) must have been released. Prints how many runs there were.
 */
-#include <lauxlib.h>
-#include <lualib.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "aqlua.h"
+#include "guest.h"
 
 static struct {
   bool counts;   /* begin() was called, and the run is not over */
@@ -59,13 +53,15 @@ static bool run_once(const char *script) {
   luaL_requiref(L, "aqlua", luaopen_aqlua, 0);
   aq_set_report(L, ignore, NULL);
   lua_register(L, "begin", begin);
+  open_guest(L);
   if (luaL_loadfile(L, script) != LUA_OK) return false;
   int status = aq_call(L, 0, 0);
   memory.counts = false;
   if (status != LUA_OK && memory.failed == 0) fprintf(stderr, "%s\n", lua_tostring(L, -2));
   lua_close(L);
   if (memory.live != 0) fprintf(stderr, "at %ld: %ld bytes left\n", memory.first, memory.live);
-  return memory.live == 0 && (status == LUA_OK || memory.failed > 0);
+  if (guests != NULL) fprintf(stderr, "at %ld: an operation left\n", memory.first);
+  return memory.live == 0 && guests == NULL && (status == LUA_OK || memory.failed > 0);
 }
 
 int main(int argc, char **argv) {

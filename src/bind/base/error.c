@@ -38,16 +38,14 @@ static void push_new(lua_State *L, enum aq_error_kind kind) {
   luaL_setmetatable(L, ERROR_TYPE);
 }
 
-void aq_error_push(lua_State *L, enum aq_error_kind kind) {
-  lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_ERRORS);
-  lua_rawgeti(L, -1, (lua_Integer)kind + 1);
-  lua_remove(L, -2);
-}
-
 void aq_error_push_of(lua_State *L, struct aq_runtime *rt, enum aq_error_kind kind) {
   aq_runtime_push_uv(L, rt, AQ_UV_ERRORS);
   lua_rawgeti(L, -1, (lua_Integer)kind + 1);
   lua_remove(L, -2);
+}
+
+void aq_error_push(lua_State *L, enum aq_error_kind kind) {
+  aq_error_push_of(L, aq_runtime_of(L), kind);
 }
 
 void aq_error_push_with(lua_State *L, enum aq_error_kind kind) {

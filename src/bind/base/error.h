@@ -29,10 +29,10 @@ enum aq_error_kind {
 ** of the module table on top. [-0, +0, m] */
 void aq_error_open(lua_State *L, struct aq_runtime *rt);
 
-/* Pushes the bare value of a kind. The caller is a function of the library. [-0, +1, -] */
+/* Pushes the bare value of a kind. [-0, +1, -] */
 void aq_error_push(lua_State *L, enum aq_error_kind kind);
 
-/* The same from anywhere. [-0, +1, -] */
+/* The same where the runtime is at hand. [-0, +1, -] */
 void aq_error_push_of(lua_State *L, struct aq_runtime *rt, enum aq_error_kind kind);
 
 /* Pushes a new value of a kind whose message is the value on top. [-1, +1, m] */

@@ -27,6 +27,7 @@ void aq_runtime_free(lua_State *L, struct aq_runtime *rt) {
   if (rt->loop != NULL) aq_loop_free(rt->loop);
   rt->loop = NULL;
   aq_shelf_free(L, &rt->live);
+  aq_shelf_free(L, &rt->results);
   aq_pool_free(L, &rt->pool);
 }
 
@@ -39,7 +40,8 @@ static void push_weak_table(lua_State *L, const char *mode) {
 }
 
 static void make_tables(lua_State *L) {
-  static const int PLAIN[] = {AQ_UV_LIVE, AQ_UV_ERRORS, AQ_UV_REPORTS, AQ_UV_INTERNAL};
+  static const int PLAIN[] = {AQ_UV_LIVE, AQ_UV_ERRORS, AQ_UV_REPORTS, AQ_UV_INTERNAL,
+                              AQ_UV_RESULTS};
   for (size_t i = 0; i < sizeof PLAIN / sizeof *PLAIN; i++) {
     lua_newtable(L);
     lua_setiuservalue(L, -2, PLAIN[i]);
@@ -71,6 +73,8 @@ struct aq_runtime *aq_runtime_open(lua_State *L, lua_CFunction close) {
   lua_pop(L, 1);
   rt->thread = uv_thread_self();
   aq_shelf_init(&rt->live);
+  aq_shelf_init(&rt->results);
+  aq_list_init(&rt->ops);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close);
   lua_setfield(L, -2, "__gc");

@@ -51,7 +51,8 @@ enum {
   AQ_UV_MAIN,       /* the main Task of the run, until its outcome is fetched */
   AQ_UV_DRAIN,      /* the Task that ends all others */
   AQ_UV_KEPT,       /* the values that C holds (keep.h) */
-  AQ_UV_COUNT = AQ_UV_KEPT
+  AQ_UV_RESULTS, /* shelf of what operations were completed with (op.c) */
+  AQ_UV_COUNT = AQ_UV_RESULTS
 };
 
 /* One resume of a user's coroutine that is under way; on the C stack (lcoroutine.c). */
@@ -65,6 +66,14 @@ struct aq_level {
 /* How far the run is: see run/run.h. */
 enum aq_phase { AQ_NO_RUN, AQ_RUNNING, AQ_ENDING, AQ_RUN_OVER };
 
+/* What an operation was completed with: one value, a list of several, or an error. */
+struct aq_results {
+  uint32_t slot; /* in AQ_UV_RESULTS, or 0 */
+  int count;     /* of the values, or AQ_NO_RESULTS, AQ_FAILED_RESULTS */
+};
+
+enum { AQ_NO_RESULTS = -1, AQ_FAILED_RESULTS = -2 };
+
 struct aq_runtime {
   struct aq_loop *loop;
   lua_State *L;            /* the state that drives; the main one while nobody does */
@@ -75,6 +84,9 @@ struct aq_runtime {
   struct aq_shelf live;    /* slots of AQ_UV_LIVE */
   struct aq_pool pool;     /* coroutines at rest */
   struct aq_keep *keep;    /* what C holds of this state, or NULL: nothing so far */
+  struct aq_list ops;      /* operations under way, from their wait to their end (op.c) */
+  struct aq_shelf results; /* slots of AQ_UV_RESULTS */
+  struct aq_results ended; /* of the operation that ended last, until it takes them */
   uint64_t next_task_id;   /* tasks made so far + 1 */
   uint64_t failures;       /* tasks failed so far: numbers AQ_UV_FAILED */
   uint64_t flushed;        /* of those, how many have been looked at when a run ended */
@@ -88,10 +100,10 @@ struct aq_runtime {
   uint64_t run_since_ns;   /* when the first of them came */
   void (*report)(void *ud, const char *text); /* the embedder's, or NULL: stderr */
   void *report_ud;
-  struct aq_task *main;           /* the main task of the run, until it is done; or NULL */
-  struct aq_task *awaited;        /* whose end ends the phase: the main task, or the drain; or NULL */
-  struct aq_task *foreground;     /* whose wait a deadlock breaks in its place; or NULL */
-  struct aq_semaphore *let_go;    /* lock that the task being closed let go for a wait; or NULL */
+  struct aq_task *main;        /* the main task of the run, until it is done; or NULL */
+  struct aq_task *awaited;     /* whose end ends the phase: the main task, or the drain; or NULL */
+  struct aq_task *foreground;  /* whose wait a deadlock breaks in its place; or NULL */
+  struct aq_semaphore *let_go; /* lock that the task being closed let go for a wait; or NULL */
   struct aq_interrupt *interrupt; /* what signal handlers use; or NULL */
   void (*on_move)(
     struct aq_runtime *rt);    /* is told that the coroutine that runs has changed, if `wants` */

@@ -39,6 +39,11 @@ static inline void aq_shelf_reserve(lua_State *L, struct aq_shelf *s, uint32_t n
 /* A free slot, which there must be; it is the caller's, who sets it in the table himself. */
 static inline uint32_t aq_shelf_slot(struct aq_shelf *s) { return s->free[--s->nfree]; }
 
+/* Gives a slot back in which nothing was put. */
+static inline void aq_shelf_return(struct aq_shelf *s, uint32_t slot) {
+  s->free[s->nfree++] = slot;
+}
+
 /* Puts the value at `value` into the table at `table`; a slot must be free. [-0, +0, -] */
 uint32_t aq_shelf_put(lua_State *L, struct aq_shelf *s, int table, int value);
 

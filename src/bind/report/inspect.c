@@ -10,6 +10,7 @@
 #include "bind/base/class.h"
 #include "bind/base/lua_sources.h"
 #include "bind/base/place.h"
+#include "bind/task/op.h"
 #include "bind/task/wait.h"
 #include "waiting.h"
 
@@ -95,7 +96,7 @@ static int waits_in(lua_State *L) {
   const struct aq_task *t = aq_check_task(L, 1);
   if (!t->is_suspended || t->future.state != AQ_PENDING) return 0;
   lua_settop(L, 1);
-  lua_pushstring(L, t->wait->name);
+  lua_pushstring(L, aq_task_waits_in(t));
   aq_push_waited_for(L, t->innermost);
   uint64_t now_ns = aq_loop_now(t->future.rt->loop);
   lua_pushnumber(L, now_ns > t->since_ns ? (lua_Number)(now_ns - t->since_ns) / 1e9 : 0);

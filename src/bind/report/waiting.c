@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 
 #include "bind/base/place.h"
+#include "bind/task/op.h"
 #include "bind/task/wait.h"
 #include "bind/object/branch.h"
 
@@ -66,8 +67,16 @@ static void add_branches(lua_State *L, luaL_Buffer *b, int list) {
   luaL_addvalue(b);
 }
 
+enum { TEXT = 256 }; /* for what an operation says of itself */
+
 /* Pushes " on " and what the suspended call waits for, or "". */
-static void push_object(lua_State *L, lua_State *co) {
+static void push_object(lua_State *L, const struct aq_task *t) {
+  lua_State *co = t->innermost;
+  char text[TEXT];
+  if (aq_op_describe(t, text, sizeof text)) {
+    lua_pushfstring(L, "%s%s", text[0] != '\0' ? " on " : "", text);
+    return;
+  }
   aq_push_waited_for(L, co);
   int idx = lua_gettop(L);
   luaL_Buffer b;
@@ -94,9 +103,9 @@ void aq_push_waiting(lua_State *L, int idx) {
   int top = lua_gettop(L);
   aq_task_push_name(L, idx);
   if (t->is_suspended) {
-    push_object(L, t->innermost);
+    push_object(L, t);
     aq_push_line(L, t->innermost, 0);
-    lua_pushfstring(L, "%s: %s%s, for %f s, at %s", lua_tostring(L, top + 1), t->wait->name,
+    lua_pushfstring(L, "%s: %s%s, for %f s, at %s", lua_tostring(L, top + 1), aq_task_waits_in(t),
                     lua_tostring(L, top + 2), seconds_waited(t), lua_tostring(L, top + 3));
   } else {
     lua_pushfstring(L, "%s: ready to run", lua_tostring(L, -1));

@@ -4,6 +4,7 @@
 #include "close.h"
 
 #include "bind/object/cqueue.h"
+#include "bind/task/op.h"
 #include "interrupt.h"
 #include "run.h"
 
@@ -11,6 +12,7 @@ int aq_close(lua_State *L) {
   struct aq_runtime *rt = lua_touserdata(L, 1);
   if (rt->loop != NULL) aq_run_detach(rt);
   aq_interrupt_close(rt);
+  aq_ops_close(rt);
   aq_cqueues_close(rt);
   aq_runtime_free(L, rt);
   return 0;

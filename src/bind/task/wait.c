@@ -28,7 +28,7 @@ static const char *why_none(const struct aq_runtime *rt) {
 }
 
 bool aq_task_push_why_none(lua_State *L) {
-  struct aq_runtime *rt = aq_runtime(L);
+  struct aq_runtime *rt = aq_runtime_of(L);
   if (rt->is_leaving && rt->closing != NULL) {
     aq_error_push_of(L, rt, AQ_E_CANCELLED);
     return false;
@@ -172,14 +172,12 @@ void aq_task_check_closely(lua_State *L, struct aq_task *t) {
 */
 enum { TOP_BITS = 20 };
 
-static int wait_end(lua_State *L, int status, lua_KContext ctx) {
-  struct aq_runtime *rt = aq_runtime(L);
+static inline int go_on(lua_State *L, struct aq_runtime *rt, lua_KContext ctx, lua_KFunction k) {
   struct aq_task *t = rt->current;
-  (void)status;
   if (t == NULL || t->id != (uint64_t)ctx >> TOP_BITS) {
     rt->met_stranger = true;
     lua_settop(L, (int)((uint64_t)ctx & ((1u << TOP_BITS) - 1)));
-    return lua_yieldk(L, 0, ctx, wait_end);
+    return lua_yieldk(L, 0, ctx, k);
   }
   if (L != t->co) let_nested_go(L, t);
   t->is_finishing = true;
@@ -189,6 +187,17 @@ static int wait_end(lua_State *L, int status, lua_KContext ctx) {
   t->must_cancel = false;
   t->awaiting = NULL;
   return t->wait->finish(L, t, cancelled);
+}
+
+static int wait_end(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return go_on(L, aq_runtime(L), ctx, wait_end);
+}
+
+/* In a function that is not the library's, whose upvalues are its own. */
+static int guest_wait_end(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return go_on(L, aq_runtime_of(L), ctx, guest_wait_end);
 }
 
 /* The context of a wait: whose it is, and how high the stack is. */
@@ -222,6 +231,12 @@ int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
   t->innermost = L;
   if (t->requests > 0) interrupt(t);
   return suspend(L, t, wait, wait_end);
+}
+
+int aq_task_wait_as_guest(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
+  t->innermost = L;
+  if (t->requests > 0) interrupt(t);
+  return suspend(L, t, wait, guest_wait_end);
 }
 
 /* The turn is over: the call is made that the task was about to make. */
@@ -298,7 +313,7 @@ void aq_task_check_outcome(lua_State *L, struct aq_task *t, bool cancelled) {
 
 int aq_task_raise(lua_State *L, struct aq_task *t, enum aq_status status) {
   if (status == AQ_DEADLOCK) {
-    lua_getiuservalue(L, lua_upvalueindex(1), AQ_UV_DEADLOCK);
+    aq_runtime_push_uv(L, t->future.rt, AQ_UV_DEADLOCK);
     aq_error_push_with(L, AQ_E_DEADLOCK);
     return lua_error(L);
   }

@@ -35,7 +35,7 @@ struct aq_wait {
 */
 bool aq_task_push_why_none(lua_State *L);
 
-/* Raises that, from inside a C function of the library. */
+/* Raises that, from inside a C function. */
 void aq_task_refuse(lua_State *L);
 
 /* The running task, for a call that may have to wait; raises if there is none. */
@@ -62,6 +62,9 @@ static inline void aq_task_check_wait(lua_State *L, struct aq_task *t) {
 ** next turn (T13). `wait` is static.
 */
 int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
+
+/* The same in a C function that is not the library's: the runtime is not its upvalue. */
+int aq_task_wait_as_guest(lua_State *L, struct aq_task *t, const struct aq_wait *wait);
 
 /* True if the task has used up its budget of calls that completed at once (Q20): one that may wait,
 ** and is about to be made, is to pause first. */
