@@ -97,3 +97,29 @@ describe("memory that runs out", function()
     for _, burst in ipairs { 1, 3, 10 } do survives(burst) end
   end)
 end)
+
+-- Programs that check what they do, and print "all is well" or what is not. Each is given a number:
+-- of the requests to the allocator, the steps between those that fail.
+for _, case in ipairs {
+  { "tasks from C (EM3)", "ctask" },
+} do
+  describe(case[1], function()
+    local program
+
+    setup(function() program = embedder.build(case[2], "-Wl,--wrap=malloc") end)
+    teardown(function() os.remove(program) end)
+
+    it("do what is written, and fail as is written", helper.within(60, function()
+      local out, err, status = helper.run(helper.quote(program) .. " 5")
+      assert.same({ "all is well\n", "", 0 }, { out, err, status })
+    end))
+
+    it("leave no memory behind, and touch no other", helper.within(120, function()
+      local why = embedder.why_no_valgrind()
+      if why then return pending(why) end
+      local out, err, status = helper.run(("%s %s 100"):format(embedder.VALGRIND,
+        helper.quote(program)))
+      assert.same({ "all is well\n", "", 0 }, { out, err, status })
+    end))
+  end)
+end

@@ -11,13 +11,13 @@ local FLAGS = "$(for p in lua5.4 lua-5.4 lua54 lua; do "
   .. "pkg-config --exists \"$p >= 5.4 $p < 5.5\" && pkg-config --cflags --libs $p libuv && break; "
   .. "done) -lm -lpthread -ldl"
 
--- Builds spec/embed/NAME.c; returns the program's path.
-function embedder.build(name)
+-- Builds spec/embed/NAME.c, with more options; returns the program's path.
+function embedder.build(name, options)
   local program = os.tmpname()
   local sanitizer = is_asan and "-fsanitize=address,undefined" or ""
-  local command = ("%s -std=c11 -g %s -D_GNU_SOURCE -Isrc -Ispec/core -o %s spec/embed/%s.c "
-    .. "%s/libaqlua.a %s 2>&1"):format(compiler, sanitizer, helper.quote(program), name,
-      helper.quote(helper.build), FLAGS)
+  local command = ("%s -std=c11 -g %s %s -D_GNU_SOURCE -Isrc -Ispec/core -o %s "
+    .. "spec/embed/%s.c %s/libaqlua.a %s 2>&1"):format(compiler, sanitizer, options or "",
+      helper.quote(program), name, helper.quote(helper.build), FLAGS)
   local pipe = assert(io.popen(command))
   local output = pipe:read "a"
   assert(pipe:close(), output)

@@ -424,6 +424,57 @@ AQ_API int aq_raise(lua_State *L, int status);
 ** if it is no number of seconds. [-0, +0, v] */
 AQ_API uint64_t aq_check_seconds(lua_State *L, int idx);
 
+/* ---- tasks -----------------------------------------------------------------------------------
+**
+** C keeps a task by a block that is counted and outlives the state: after the state's end it answers
+** AQ_CLOSED, and can still be dropped. The calls below are for the thread that uses the state
+** (AQ_WRONG_THREAD), take NULL (AQ_INVALID), and raise no errors.
+*/
+struct aq_ctask;
+
+/*
+** Is called once when the task has ended, from a later turn, protected: an error raised in it is
+** reported as a task's. Only what is on the stack of `L` is its own:
+**
+**   AQ_OK          all results of the function
+**   AQ_ERROR       its error; counts as retrieved (T12)
+**   AQ_CANCELLED   CancelledError
+**   AQ_NOMEM       nothing: it returned so many values that the stack cannot take them
+**   AQ_CLOSED      the state was closed before: `L` is NULL, and no call may be made but aq_ctask_*
+*/
+typedef void aq_ended(lua_State *L, int status, void *ud);
+
+/*
+** Makes a task, as aq.create_task does. Stack: a function and its `nargs` arguments, which are popped,
+** whatever comes of it (but not on a wrong thread). Tasks run while somebody drives: aq_call. `t` and `ended` may be NULL;
+** what is put into `*t` is to be dropped.
+**
+** AQ_OK; then `ended` will be called, whatever happens. Else no task was made, `*t` is NULL and `ended`
+** will not be called: AQ_INVALID (no function), AQ_NOMEM, AQ_CLOSED (before luaopen_aqlua too).
+*/
+AQ_API int aq_spawn(lua_State *L, int nargs, struct aq_ctask **t, aq_ended *ended, void *ud);
+
+/*
+** As task:cancel(message); `message` may be NULL. AQ_OK, AQ_INVALID: it has ended, AQ_CLOSED; AQ_NOMEM: it is
+** cancelled, but without the message.
+*/
+AQ_API int aq_ctask_cancel(struct aq_ctask *t, const char *message);
+
+/* As task:set_name(name). AQ_OK, AQ_NOMEM, AQ_CLOSED. */
+AQ_API int aq_ctask_set_name(struct aq_ctask *t, const char *name);
+
+/* Pushes the Task onto `L`, a stack of the same state. Else pushes nothing: AQ_INVALID, AQ_NOMEM, AQ_CLOSED. */
+AQ_API int aq_ctask_push(lua_State *L, struct aq_ctask *t);
+
+/* True if the task has ended; also for NULL and after the state's end. */
+AQ_API int aq_ctask_is_done(const struct aq_ctask *t);
+
+/* One handle more, to be dropped by itself. Returns `t`. */
+AQ_API struct aq_ctask *aq_ctask_hold(struct aq_ctask *t);
+
+/* One handle less, at any time, also after lua_close; the task runs on. NULL is allowed. */
+AQ_API void aq_ctask_drop(struct aq_ctask *t);
+
 #ifdef __cplusplus
 }
 #endif

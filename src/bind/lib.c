@@ -10,6 +10,7 @@
 #include "bind/class/leaves.h"
 #include "bind/report/inspect.h"
 #include "bind/run/close.h"
+#include "bind/run/ctask.h"
 #include "bind/task/task.h"
 
 int aq_version(void) { return AQ_VERSION_NUM; }
@@ -68,6 +69,7 @@ int luaopen_aqlua(lua_State *L) {
   set_version(L);
   lua_pushvalue(L, 1);
   aq_task_open(L);
+  aq_ctasks_open(L);
   lua_pop(L, 1);
   aq_layer_preload(L);
   aq_layer_make_lazy(L, 1);

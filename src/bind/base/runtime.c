@@ -75,6 +75,7 @@ struct aq_runtime *aq_runtime_open(lua_State *L, lua_CFunction close) {
   aq_shelf_init(&rt->live);
   aq_shelf_init(&rt->results);
   aq_list_init(&rt->ops);
+  aq_list_init(&rt->ctasks);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close);
   lua_setfield(L, -2, "__gc");

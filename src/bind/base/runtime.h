@@ -30,7 +30,7 @@ struct aq_keep;
 /* User values of the runtime. */
 enum {
   AQ_UV_LIVE = 1,    /* shelf of tasks not done, of coroutines at rest (pool.h), and of futures with
-                      ** callbacks to come */
+                      ** callbacks to come; and of tasks that C keeps */
   AQ_UV_ERRORS,      /* the bare error values, by kind */
   AQ_UV_TASK_META,   /* metatable of Task */
   AQ_UV_FUTURE_META, /* metatable of Future */
@@ -105,6 +105,8 @@ struct aq_runtime {
   struct aq_task *foreground;  /* whose wait a deadlock breaks in its place; or NULL */
   struct aq_semaphore *let_go; /* lock that the task being closed let go for a wait; or NULL */
   struct aq_interrupt *interrupt; /* what signal handlers use; or NULL */
+  struct aq_list ctasks;          /* what C keeps of its tasks (ctask.h) */
+  uint32_t nkept;                 /* slots of AQ_UV_LIVE by which it does, and no more is to come */
   void (*on_move)(
     struct aq_runtime *rt);    /* is told that the coroutine that runs has changed, if `wants` */
   void (*on_ended)(void *ud);  /* the host's, called when a run ends that is attached; or NULL */

@@ -13,22 +13,15 @@
 #include "bind/task/wait.h"
 #include "leaves.h"
 
-static bool can_be_called(lua_State *L, int idx) {
-  if (lua_isfunction(L, idx)) return true;
-  if (luaL_getmetafield(L, idx, "__call") == LUA_TNIL) return false;
-  lua_pop(L, 1);
-  return true;
-}
-
 /* internal: whether the value is a function, or has __call */
 static int is_callable(lua_State *L) {
-  lua_pushboolean(L, can_be_called(L, 1));
+  lua_pushboolean(L, aq_task_can_call(L, 1));
   return 1;
 }
 
 /* aq.create_task(fn, ...) */
 static int create_task(lua_State *L) {
-  if (!can_be_called(L, 1)) luaL_typeerror(L, 1, "function");
+  if (!aq_task_can_call(L, 1)) luaL_typeerror(L, 1, "function");
   aq_task_new(L, lua_gettop(L) - 1);
   return 1;
 }

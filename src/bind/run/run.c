@@ -29,7 +29,7 @@ void aq_driving_end(struct aq_runtime *rt, struct aq_driving d) {
 }
 
 bool aq_run_is_idle(const struct aq_runtime *rt) {
-  return aq_shelf_count(&rt->live) == rt->pool.count;
+  return aq_shelf_count(&rt->live) == rt->pool.count + rt->nkept;
 }
 
 /* ---- texts ----------------------------------------------------------------------------------- */

@@ -84,6 +84,13 @@ void aq_task_open(lua_State *L) {
   lua_setiuservalue(L, -2, AQ_UV_BODY);
 }
 
+bool aq_task_can_call(lua_State *L, int idx) {
+  if (lua_isfunction(L, idx)) return true;
+  if (luaL_getmetafield(L, idx, "__call") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
 static void init_task(struct aq_task *t, struct aq_runtime *rt) {
   memset(t, 0, sizeof *t);
   aq_future_init(&t->future, rt, aq_task_class);

@@ -74,6 +74,9 @@ void aq_task_open(lua_State *L);
 /* One turn of the runtime's agenda, as aq_agenda_turn, by the shortest way for tasks. */
 void aq_task_turn(struct aq_runtime *rt);
 
+/* True if the value at `idx` can be a task's function. [-0, +0, m] */
+bool aq_task_can_call(lua_State *L, int idx);
+
 /* Makes a task of the function and `nargs` arguments on top; leaves the Task. To be called in a
 ** function of the library. [-(1+nargs), +1, m] */
 struct aq_task *aq_task_new(lua_State *L, int nargs);
