@@ -120,6 +120,55 @@ AQ_API int aq_detach(lua_State *L);
 */
 AQ_API int aq_outcome(lua_State *L, int nresults);
 
+/* ---- any thread ------------------------------------------------------------------------------ */
+
+/*
+** A handle is how other threads reach a runtime. It is a counted block: it may be copied, used and dropped on
+** any thread, also after the runtime's end, when posting answers AQ_CLOSED. Not in a signal handler, and after
+** a fork only exec.
+*/
+struct aq_handle;
+
+enum {
+  AQ_KEEP_ALIVE = 1, /* while it is held: something will come, so no wait is a deadlock */
+  AQ_HOLD_CLOCK = 2  /* likewise, and the virtual clock does not jump meanwhile */
+};
+
+/* A handle on the runtime of `L`, in `*h`; on its thread. AQ_OK, AQ_NOMEM, AQ_INVALID, AQ_CLOSED,
+** AQ_WRONG_THREAD. */
+AQ_API int aq_handle_new(lua_State *L, struct aq_handle **h, int flags);
+
+/* Another holder of `h`, which is returned: each drops it once. Any thread. */
+AQ_API struct aq_handle *aq_handle_copy(struct aq_handle *h);
+
+/* Any thread; NULL is nothing to drop. With the last the flags are no longer in force. */
+AQ_API void aq_handle_drop(struct aq_handle *h);
+
+/*
+** Part of a struct of the caller's: posting it allocates nothing. Exactly one of the two is called, once, if
+** aq_post has answered AQ_OK; from then on the post is the caller's again, to free or to post.
+*/
+struct aq_post {
+  void (*run)(lua_State *L,
+              struct aq_post *post);  /* on the runtime's thread; may raise: that is reported */
+  void (*drop)(struct aq_post *post); /* the runtime has ended first, or had no memory; or NULL */
+  void *aq_private[2];
+};
+
+/*
+** Has `post->run` called on the runtime's thread, with the next turn, outside of tasks and of libuv's
+** callbacks; in order for each thread that posts. Any thread. AQ_OK; AQ_CLOSED, AQ_INVALID: nothing will be
+** called. Posts that come while the runtime is awake cost no system call.
+*/
+AQ_API int aq_post(struct aq_handle *h, struct aq_post *post);
+
+/*
+** The same for a function and its argument, in memory that is allocated: `run(L, arg)`, or else `drop(arg)`.
+** Also AQ_NOMEM, and AQ_FULL if 65,536 such calls wait to be run; then `arg` stays the caller's.
+*/
+AQ_API int aq_post_call(struct aq_handle *h, void (*run)(lua_State *L, void *arg),
+                        void (*drop)(void *arg), void *arg);
+
 /*
 ** From a task, or from a callback on the loop's thread: makes aq_call stop taking turns for its
 ** main task; it then cancels all tasks, waits for them, and returns LUA_OK without results.

@@ -31,7 +31,7 @@ find src spec/core spec/app -name '*.[ch]' 2>/dev/null | sort | xargs awk '
     core_may["queue"]  = core_may["status"] "heap order waiter "
     core_may["sync"]   = core_may["status"] "heap waiter "
     core_may["select"] = core_may["barrier"] = core_may["sync"]
-    core_may["loop"]   = core_may["status"] "heap waiter "
+    core_may["loop"]   = core_may["status"] "heap inbox waiter "
     core_may["attach"] = core_may["loop"] "loop "
   }
 

@@ -31,7 +31,8 @@ static void on_ring(void *ud) {
   bells++;
 }
 
-static void on_note(struct aq_mail *post, enum aq_status status) {
+static void on_note(struct aq_mail *post, enum aq_status status, void *ud) {
+  (void)ud;
   struct note *n = AQ_CONTAINER(post, struct note, post);
   size_t length = strlen(ran);
   CHECK(status == AQ_OK || status == AQ_CLOSED);
@@ -136,7 +137,8 @@ TEST(a_post_may_be_posted_again_by_its_function) {
   close_inbox();
 }
 
-static void free_post(struct aq_mail *p, enum aq_status status) {
+static void free_post(struct aq_mail *p, enum aq_status status, void *ud) {
+  (void)ud;
   CHECK_EQ(status, AQ_OK);
   free(p);
 }
@@ -451,7 +453,8 @@ struct producer {
 
 static struct producer crowd[THREADS];
 
-static void on_parcel(struct aq_mail *p, enum aq_status status) {
+static void on_parcel(struct aq_mail *p, enum aq_status status, void *ud) {
+  (void)ud;
   struct parcel *parcel = AQ_CONTAINER(p, struct parcel, post);
   struct producer *from = parcel->from;
   CHECK_EQ(parcel - from->parcels, from->run + from->dropped);

@@ -29,10 +29,10 @@ static void move(struct aq_mails *from, struct aq_mails *to) {
 }
 
 /* Calls the first post's function, which may free the post. */
-static void run_first(struct aq_mails *list, enum aq_status status) {
-  struct aq_mail *post = list->head;
-  list->head = post->next;
-  post->fn(post, status);
+static void run_first(struct aq_inbox *inbox, enum aq_status status) {
+  struct aq_mail *post = inbox->taken.head;
+  inbox->taken.head = post->next;
+  post->fn(post, status, inbox->ud);
 }
 
 /* --- the block -------------------------------------------------------------------------------- */
@@ -102,6 +102,13 @@ void aq_inbox_keep(struct aq_inbox *inbox, int change) {
   uv_mutex_unlock(&inbox->lock);
 }
 
+void aq_inbox_hold_clock(struct aq_inbox *inbox, int change) {
+  atomic_fetch_add(&inbox->clock_holds, change);
+  uv_mutex_lock(&inbox->lock);
+  if (!inbox->is_closed) ring(inbox);
+  uv_mutex_unlock(&inbox->lock);
+}
+
 /* --- the loop's thread ------------------------------------------------------------------------ */
 
 /* Takes what was posted, and learns whether to keep the loop alive. */
@@ -121,10 +128,20 @@ bool aq_inbox_drain(struct aq_inbox *inbox, size_t limit) {
   if (inbox->is_closed) return false;
   aq_inbox_hold(inbox); /* a post may close and release it */
   hear(inbox);
-  for (; limit > 0 && inbox->taken.head != NULL; limit--) run_first(&inbox->taken, AQ_OK);
+  for (; limit > 0 && inbox->taken.head != NULL; limit--) run_first(inbox, AQ_OK);
   bool is_left = inbox->taken.head != NULL;
   aq_inbox_release(inbox);
   return is_left;
+}
+
+bool aq_inbox_holds_clock(struct aq_inbox *inbox, const uv_loop_t *uv) {
+  uv_handle_t *bell = (uv_handle_t *)&inbox->bell;
+  if (atomic_load(&inbox->clock_holds) > 0) return true;
+  if (!uv_has_ref(bell)) return uv_loop_alive(uv);
+  uv_unref(bell);
+  bool is_alive = uv_loop_alive(uv);
+  uv_ref(bell);
+  return is_alive;
 }
 
 static void on_bell_closed(uv_handle_t *bell) { aq_inbox_release(bell->data); }
@@ -137,6 +154,6 @@ void aq_inbox_close(struct aq_inbox *inbox) {
   move(&inbox->posted, &inbox->taken);
   uv_mutex_unlock(&inbox->lock);
   uv_close((uv_handle_t *)&inbox->bell, on_bell_closed);
-  while (inbox->taken.head != NULL) run_first(&inbox->taken, AQ_CLOSED);
+  while (inbox->taken.head != NULL) run_first(inbox, AQ_CLOSED);
   aq_inbox_release(inbox);
 }

@@ -30,10 +30,10 @@
 struct aq_mail {
   struct aq_mail *next; /* in `posted` or `taken` */
   /*
-  ** On the loop's thread, with no lock held: AQ_OK, or AQ_CLOSED if the loop ends first. It may
-  ** free the post or post it again, and may close and release the inbox.
+  ** On the loop's thread, with no lock held: AQ_OK, or AQ_CLOSED if the loop ends first; `ud` is
+  ** the inbox's. It may free the post or post it again, and may close and release the inbox.
   */
-  void (*fn)(struct aq_mail *post, enum aq_status status);
+  void (*fn)(struct aq_mail *post, enum aq_status status, void *ud);
 };
 
 /* First come, first out. */
@@ -43,10 +43,11 @@ struct aq_mails {
 };
 
 struct aq_inbox {
-  atomic_size_t holds; /* who may still use the block: its maker, other threads, the bell */
-  uv_async_t bell;     /* rung only under the lock while not closed, so never after uv_close */
+  atomic_int clock_holds; /* how many want the virtual clock to stand still */
+  atomic_size_t holds;    /* who may still use the block: its maker, other threads, the bell */
+  uv_async_t bell;        /* rung only under the lock while not closed, so never after uv_close */
   void (*on_ring)(void *ud);
-  void *ud;              /* passed to on_ring */
+  void *ud;              /* passed to on_ring and to the functions of posts */
   struct aq_mails taken; /* of the loop's thread alone: drained, and not yet run */
 
   uv_mutex_t lock; /* of what follows; nothing is called while it is held, but for the bell */
@@ -93,6 +94,14 @@ bool aq_inbox_drain(struct aq_inbox *inbox, size_t limit);
 ** is rung: in force with the next drain.
 */
 void aq_inbox_keep(struct aq_inbox *inbox, int change);
+
+/* Adds `change`, 1 or -1, to those who hold the virtual clock; any thread. The bell is rung, so that a loop
+** that waits for real events looks again. */
+void aq_inbox_hold_clock(struct aq_inbox *inbox, int change);
+
+/* True if what is alive in `uv` keeps the virtual clock from jumping: it is more than the bell, or somebody
+** holds the clock. On the loop's thread. */
+bool aq_inbox_holds_clock(struct aq_inbox *inbox, const uv_loop_t *uv);
 
 /*
 ** Ends the inbox; on the loop's thread, also from inside a post's function. Posts that are left

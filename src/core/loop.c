@@ -146,9 +146,16 @@ static void poll_until(struct aq_loop *loop, uint64_t deadline_ns) {
   uv_timer_stop(&loop->part->timer);
 }
 
-/* Lets I/O happen, which takes real time, or else jumps to the next deadline. */
+/* Whether the virtual clock stands still, for something that takes real time. */
+static bool is_clock_held(const struct aq_loop *loop) {
+  if (loop->inbox != NULL) return aq_inbox_holds_clock(loop->inbox, loop->uv);
+  return uv_loop_alive(loop->uv);
+}
+
+/* Lets I/O happen, which takes real time, or else jumps to the next deadline. Without one to jump to, it
+** waits for what keeps the loop alive. */
 static void poll_virtually(struct aq_loop *loop, uint64_t deadline_ns, uint64_t block_ns) {
-  if (uv_loop_alive(loop->uv)) {
+  if (is_clock_held(loop) || deadline_ns >= AQ_FAR) {
     if (block_ns == AQ_NEVER)
       poll(loop, UV_RUN_ONCE);
     else

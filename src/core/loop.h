@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "inbox.h"
 #include "waiter.h"
 
 /* What libuv may touch after the end: memory of its own, from malloc. */
@@ -32,6 +33,7 @@ struct aq_loop {
   struct aq_alloc alloc; /* of this struct and the agenda */
   struct aq_uv_part *part;
   uv_loop_t *uv;                    /* the loop driven: part->own or the embedder's */
+  struct aq_inbox *inbox;           /* whose bell does not hold the virtual clock; or NULL */
   struct aq_attachment *attachment; /* by which somebody else's uv_run takes the turns, or NULL */
   uint64_t polled_at_woken;         /* agenda.woken at the last poll */
   uint64_t look_at_woken;           /* agenda.woken at which to see whether a poll is due */

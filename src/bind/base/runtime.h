@@ -109,6 +109,8 @@ struct aq_runtime {
   uint32_t nkept;                 /* slots of AQ_UV_LIVE by which it does, and no more is to come */
   void (*on_move)(
     struct aq_runtime *rt);    /* is told that the coroutine that runs has changed, if `wants` */
+  struct aq_gate *gate;        /* what handles post by, or NULL: there was none (run/handle.c) */
+  bool has_posts;              /* the bell was heard */
   void (*on_ended)(void *ud);  /* the host's, called when a run ends that is attached; or NULL */
   void *ended_ud;              /* what it is called with */
   uint64_t failed_before;      /* `failures` a turn ago, if reports_early */

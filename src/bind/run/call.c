@@ -3,6 +3,7 @@
 */
 #include "aqlua.h"
 #include "bind/task/unhandled.h"
+#include "handle.h"
 #include "run.h"
 
 static int refuse(lua_State *L, int nargs, const char *why) {
@@ -20,7 +21,7 @@ int aq_call(lua_State *L, int nargs, int nresults) {
   if (status != LUA_OK) return status;
   struct aq_driving driving = aq_driving_begin(L, rt);
   while (rt->phase != AQ_RUN_OVER) {
-    if (aq_loop_poll(rt->loop, AQ_FOREVER))
+    if (aq_poll(rt, AQ_FOREVER))
       aq_run_turn(L, rt);
     else
       aq_run_break(L, rt);

@@ -5,6 +5,7 @@
 
 #include "aqlua.h"
 #include "core/attach.h"
+#include "handle.h"
 #include "run.h"
 
 /* ---- start and outcome ----------------------------------------------------------------------- */
@@ -53,7 +54,7 @@ static void take_turns(lua_State *L, struct aq_runtime *rt, uint64_t budget_ns) 
   aq_run_turn(L, rt);
   while (budget_ns > 0 && !is_done(rt) && aq_agenda_has_ready(&rt->loop->agenda) &&
          uv_hrtime() < end_ns) {
-    aq_loop_poll(rt->loop, 0);
+    aq_poll(rt, 0);
     aq_run_turn(L, rt);
   }
 }
@@ -61,10 +62,10 @@ static void take_turns(lua_State *L, struct aq_runtime *rt, uint64_t budget_ns) 
 enum aq_step aq_step(lua_State *L, uint64_t block_ns, uint64_t budget_ns) {
   struct aq_runtime *rt;
   if (may_drive(L, &rt) != AQ_OK || rt->loop->attachment != NULL) return AQ_STEP_REFUSED;
-  if (is_done(rt)) return AQ_STEP_DONE;
+  if (is_done(rt) && !aq_have_posts(rt)) return AQ_STEP_DONE;
   struct aq_driving driving = aq_driving_begin(L, rt);
   uint64_t woken = rt->loop->agenda.woken;
-  bool is_stuck = !aq_loop_poll(rt->loop, block_ns);
+  bool is_stuck = !aq_poll(rt, block_ns);
   if (!is_stuck) take_turns(L, rt, budget_ns);
   aq_driving_end(rt, driving);
   if (is_done(rt)) return AQ_STEP_DONE;
@@ -74,15 +75,16 @@ enum aq_step aq_step(lua_State *L, uint64_t block_ns, uint64_t budget_ns) {
 
 uint64_t aq_next_ns(lua_State *L) {
   struct aq_runtime *rt;
-  if (aq_runtime_enter(L, &rt) != AQ_OK || is_done(rt)) return AQ_FOREVER;
-  return aq_loop_next(rt->loop);
+  if (aq_runtime_enter(L, &rt) != AQ_OK) return AQ_FOREVER;
+  return aq_have_posts(rt) ? 0 : aq_loop_next(rt->loop);
 }
 
 int aq_break_deadlock(lua_State *L) {
   struct aq_runtime *rt;
   enum aq_status status = may_drive(L, &rt);
   if (status != AQ_OK) return status;
-  if (rt->awaited == NULL || aq_loop_next(rt->loop) != AQ_FOREVER || uv_loop_alive(rt->loop->uv))
+  if (rt->awaited == NULL || aq_have_posts(rt) || aq_loop_next(rt->loop) != AQ_FOREVER ||
+      uv_loop_alive(rt->loop->uv))
     return AQ_INVALID;
   struct aq_driving driving = aq_driving_begin(L, rt);
   aq_run_break(L, rt);

@@ -11,6 +11,7 @@
 #include "bind/task/ending.h"
 #include "bind/task/task.h"
 #include "bind/task/unhandled.h"
+#include "handle.h"
 #include "interrupt.h"
 
 /* ---- driving --------------------------------------------------------------------------------- */
@@ -142,6 +143,7 @@ static void after_turn(lua_State *L, struct aq_runtime *rt) {
 }
 
 void aq_run_turn(lua_State *L, struct aq_runtime *rt) {
+  aq_run_posts(rt);
   aq_task_turn(rt);
   after_turn(L, rt);
 }
