@@ -125,8 +125,9 @@ static void poll(struct aq_loop *loop, uv_run_mode mode) {
   aq_loop_look(loop);
 }
 
-/* The timer has done its work by ending the poll: the turn looks at the clock. */
-static void on_timer(uv_timer_t *timer) { (void)timer; }
+/* Ends the poll: the turn looks at the clock. On a slow machine it fires before libuv has blocked, which then
+** must not happen. */
+static void on_timer(uv_timer_t *timer) { uv_stop(timer->loop); }
 
 /*
 ** Blocks until `deadline_ns` or until libuv has had something to do. libuv counts in cut-off
