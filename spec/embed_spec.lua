@@ -102,6 +102,7 @@ end)
 -- of the requests to the allocator, the steps between those that fail.
 for _, case in ipairs {
   { "tasks from C (EM3)", "ctask" },
+  { "errors, classes and openers from C", "kinds" },
 } do
   describe(case[1], function()
     local program

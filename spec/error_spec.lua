@@ -502,3 +502,43 @@ describe("a wait outside a task", function()
     assert.equal(0, status)
   end)
 end)
+
+describe("an error of the system", function()
+  local parents = {
+    OSError = false, FileNotFoundError = "OSError", FileExistsError = "OSError",
+    PermissionError = "OSError", IsADirectoryError = "OSError", NotADirectoryError = "OSError",
+    ProcessLookupError = "OSError", ChildProcessError = "OSError", AddressInUseError = "OSError",
+    ConnectionError = "OSError", ConnectionRefusedError = "ConnectionError",
+    ConnectionResetError = "ConnectionError", ConnectionAbortedError = "ConnectionError",
+    BrokenPipeError = "ConnectionError",
+  }
+
+  it("has a name and a message", function()
+    for name in pairs(parents) do
+      assert.equal(name, aq[name].name)
+      assert.equal(name .. ": " .. aq[name].message, tostring(aq[name]))
+      assert.is_nil(aq[name].code)
+      assert.is_true(rawequal(aq[name], aq[name]))
+    end
+  end)
+
+  local function is_below(name, other)
+    while name and name ~= other do name = parents[name] end
+    return name == other
+  end
+
+  it("equals those of its kind and of the kinds above it", function()
+    for a in pairs(parents) do
+      for b in pairs(parents) do
+        assert.equal(is_below(a, b) or is_below(b, a), aq[a] == aq[b], a .. " == " .. b)
+      end
+      assert.is_false(aq[a] == aq.TimeoutError)
+    end
+  end)
+
+  it("is a name of the module", function()
+    local names = {}
+    for name in pairs(aq) do names[name] = true end
+    for name in pairs(parents) do assert.is_true(names[name], name) end
+  end)
+end)

@@ -524,6 +524,63 @@ AQ_API struct aq_ctask *aq_ctask_hold(struct aq_ctask *t);
 /* One handle less, at any time, also after lua_close; the task runs on. NULL is allowed. */
 AQ_API void aq_ctask_drop(struct aq_ctask *t);
 
+/*
+** Errors, classes and names from C, for what is to be one with the library. On the thread that uses the
+** state. What returns a status raises no errors: AQ_INVALID, AQ_NOMEM, AQ_CLOSED, AQ_WRONG_THREAD.
+*/
+struct luaL_Reg;
+
+/*
+** Makes aq.<name> the bare value of a new kind of error, with `text` as its message. It equals all errors
+** of the kind, and those of the kinds that have it as their `parent` (a name, or NULL). To define it again
+** with the same parent changes nothing. AQ_INVALID: no such parent, or the name is taken or is none.
+*/
+AQ_API int aq_define_error(lua_State *L, const char *name, const char *parent, const char *text);
+
+/*
+** Pushes a new error value of a kind, e.g. "TimeoutError"; NULL as the message: that of the bare value.
+** Pushes a string that says why, if it returns anything but AQ_OK: so that `return lua_error(L)` may follow in
+** any case. (Nothing on a wrong thread, and nothing without memory for the stack.)
+*/
+AQ_API int aq_push_error(lua_State *L, const char *name, const char *message);
+
+/*
+** The same for an error of the system: aq.OSError, or the kind below it that fits, e.g.
+** aq.FileNotFoundError. `error` is libuv's number, or errno. Fields: code ("ENOENT"), errno, syscall, message
+** ("open /tmp/x: no such file or directory"). `syscall` ("open") and `what` ("/tmp/x") may be NULL.
+*/
+AQ_API int aq_push_os_error(lua_State *L, int error, const char *syscall, const char *what);
+
+/*
+** Pops a value and makes it a field of the error value at `idx`. AQ_INVALID: that is none, or a bare one,
+** which all share.
+*/
+AQ_API int aq_set_error_field(lua_State *L, int idx, const char *key);
+
+/*
+** Makes a class of userdata. `methods` become its __index, `meta` the rest of its metatable; either may be
+** NULL. tostring gives "name: address" unless there is a __tostring. To define it again with the same
+** `methods` changes nothing; with others: AQ_INVALID.
+*/
+AQ_API int aq_define_class(lua_State *L, const char *name, const struct luaL_Reg *methods,
+                           const struct luaL_Reg *meta);
+
+/* Pushes a new object of a class, its memory zeroed: so `__gc` may find it. May raise. */
+AQ_API void *aq_new_object(lua_State *L, const char *class_name, size_t size, int nuvalue);
+
+/* The object of the class at `idx`; raises "Stream expected, got Queue" for anything else. */
+AQ_API void *aq_check_object(lua_State *L, int idx, const char *class_name);
+
+/* The same, or NULL for anything else. May raise for lack of memory. */
+AQ_API void *aq_to_object(lua_State *L, int idx, const char *class_name);
+
+/*
+** aq.<name> will be made when it is first touched, or by pairs(aq): open(L) is called with the name and the
+** module table, and returns the value. If it raises, that is raised, and the next touch calls it again; pairs
+** leaves the name out. AQ_INVALID: the name is taken.
+*/
+AQ_API int aq_add_opener(lua_State *L, const char *name, lua_CFunction open);
+
 #ifdef __cplusplus
 }
 #endif

@@ -12,6 +12,20 @@
 ---@field InvalidStateError aqlua.Error the result is not there yet, or already
 ---@field BrokenBarrierError aqlua.Error the barrier was broken
 ---@field DeadlockError aqlua.Error nothing can ever wake the waiting tasks
+---@field OSError aqlua.Error the system refused; has `code`, `errno`, `syscall`
+---@field FileNotFoundError aqlua.Error ENOENT
+---@field FileExistsError aqlua.Error EEXIST
+---@field PermissionError aqlua.Error EACCES, EPERM
+---@field IsADirectoryError aqlua.Error EISDIR
+---@field NotADirectoryError aqlua.Error ENOTDIR
+---@field ProcessLookupError aqlua.Error ESRCH
+---@field ChildProcessError aqlua.Error ECHILD
+---@field AddressInUseError aqlua.Error EADDRINUSE
+---@field ConnectionError aqlua.Error a connection failed
+---@field ConnectionRefusedError aqlua.Error ECONNREFUSED
+---@field ConnectionResetError aqlua.Error ECONNRESET
+---@field ConnectionAbortedError aqlua.Error ECONNABORTED
+---@field BrokenPipeError aqlua.Error EPIPE, ESHUTDOWN
 local aq = {}
 
 ---An error value. Compare it with `==`: two of one kind are equal. It has the methods of strings.
@@ -19,6 +33,9 @@ local aq = {}
 ---@operator concat(any): string
 ---@field name string the kind, e.g. "TimeoutError"
 ---@field message any a sentence, or what `task:cancel` was given
+---@field code? string of an OSError: "ENOENT"
+---@field errno? integer of an OSError: the system's number
+---@field syscall? string of an OSError: what failed
 
 ---@alias aqlua.awaitable aqlua.Task|aqlua.Future|fun(): ...any
 

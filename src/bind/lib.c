@@ -72,7 +72,7 @@ int luaopen_aqlua(lua_State *L) {
   aq_ctasks_open(L);
   lua_pop(L, 1);
   aq_layer_preload(L);
-  aq_layer_make_lazy(L, 1);
+  aq_layer_open_module(L, 1);
   lua_getiuservalue(L, 1, AQ_UV_INTERNAL);
   aq_layer_make_lazy(L, 1);
   lua_pop(L, 1);

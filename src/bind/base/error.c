@@ -10,17 +10,15 @@
 #include "place.h"
 
 struct error {
-  enum aq_error_kind kind;
+  const struct aq_kind *kind;
+  bool is_bare;
 };
 
 #define ERROR_TYPE "aq.Error"
 
-enum { UV_MESSAGE = 1, UV_STORED = 2, UV_COUNT = 2 };
+enum { UV_MESSAGE = 1, UV_FIELDS = 2, UV_COUNT = 2 }; /* nil: the kind's; nil: none */
 
-static const struct {
-  const char *name;
-  const char *message;
-} KINDS[AQ_E_COUNT] = {
+static const struct aq_kind KINDS[AQ_E_COUNT] = {
   [AQ_E_CANCELLED] = {"CancelledError", "the task was cancelled"},
   [AQ_E_TIMEOUT] = {"TimeoutError", "the time is up"},
   [AQ_E_QUEUE_EMPTY] = {"QueueEmpty", "no item is free in the queue"},
@@ -31,11 +29,49 @@ static const struct {
   [AQ_E_DEADLOCK] = {"DeadlockError", "nothing can ever wake the waiting tasks"},
 };
 
-/* A new error value without a message of its own. [-0, +1, m] */
-static void push_new(lua_State *L, enum aq_error_kind kind) {
+void aq_error_push_new(lua_State *L, const struct aq_kind *kind, bool is_bare) {
   struct error *e = lua_newuserdatauv(L, sizeof *e, UV_COUNT);
-  e->kind = kind;
+  *e = (struct error){kind, is_bare};
   luaL_setmetatable(L, ERROR_TYPE);
+}
+
+void aq_error_set_message(lua_State *L, int idx) { lua_setiuservalue(L, idx, UV_MESSAGE); }
+
+void aq_error_set_field(lua_State *L, int idx, const char *key) {
+  idx = lua_absindex(L, idx);
+  if (lua_getiuservalue(L, idx, UV_FIELDS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, idx, UV_FIELDS);
+  }
+  lua_insert(L, -2);
+  lua_setfield(L, -2, key);
+  lua_pop(L, 1);
+}
+
+const struct aq_kind *aq_error_kind_of(lua_State *L, int idx) {
+  const struct error *e = luaL_testudata(L, idx, ERROR_TYPE);
+  return e != NULL ? e->kind : NULL;
+}
+
+bool aq_error_is_own(lua_State *L, int idx) {
+  const struct error *e = luaL_testudata(L, idx, ERROR_TYPE);
+  return e != NULL && !e->is_bare;
+}
+
+const struct aq_kind *aq_error_own_kind(lua_State *L, const char *name) {
+  for (int kind = 0; kind < AQ_E_COUNT; kind++) {
+    if (strcmp(KINDS[kind].name, name) != 0) continue;
+    lua_rawgeti(L, -1, kind + 1);
+    return &KINDS[kind];
+  }
+  return NULL;
+}
+
+static bool is_kind_of(const struct aq_kind *kind, const struct aq_kind *ancestor) {
+  while (kind != NULL && kind != ancestor) kind = kind->parent;
+  return kind != NULL;
 }
 
 void aq_error_push_of(lua_State *L, struct aq_runtime *rt, enum aq_error_kind kind) {
@@ -49,14 +85,14 @@ void aq_error_push(lua_State *L, enum aq_error_kind kind) {
 }
 
 void aq_error_push_with(lua_State *L, enum aq_error_kind kind) {
-  push_new(L, kind);
+  aq_error_push_new(L, &KINDS[kind], false);
   lua_insert(L, -2);
-  lua_setiuservalue(L, -2, UV_MESSAGE);
+  aq_error_set_message(L, -2);
 }
 
 bool aq_error_is(lua_State *L, int idx, enum aq_error_kind kind) {
   const struct error *e = luaL_testudata(L, idx, ERROR_TYPE);
-  return e != NULL && e->kind == kind;
+  return e != NULL && is_kind_of(e->kind, &KINDS[kind]);
 }
 
 bool aq_error_is_exit(lua_State *L, const struct aq_runtime *rt, int idx) {
@@ -145,20 +181,25 @@ static const struct error *check_error(lua_State *L, int idx) {
 static void push_message(lua_State *L, int idx, const struct error *e) {
   if (lua_getiuservalue(L, idx, UV_MESSAGE) != LUA_TNIL) return;
   lua_pop(L, 1);
-  lua_pushstring(L, KINDS[e->kind].message);
+  lua_pushstring(L, e->kind->message);
 }
 
 static int error_tostring(lua_State *L) {
   const struct error *e = check_error(L, 1);
   push_message(L, 1, e);
-  lua_pushfstring(L, "%s: %s", KINDS[e->kind].name, luaL_tolstring(L, -1, NULL));
+  lua_pushfstring(L, "%s: %s", e->kind->name, luaL_tolstring(L, -1, NULL));
   return 1;
+}
+
+/* The bare value of a kind equals all errors of the kinds below it, too. */
+static bool is_covered(const struct error *e, const struct error *other) {
+  return e->kind == other->kind || (other->is_bare && is_kind_of(e->kind, other->kind));
 }
 
 static int error_eq(lua_State *L) {
   const struct error *a = luaL_testudata(L, 1, ERROR_TYPE);
   const struct error *b = luaL_testudata(L, 2, ERROR_TYPE);
-  lua_pushboolean(L, a != NULL && b != NULL && a->kind == b->kind);
+  lua_pushboolean(L, a != NULL && b != NULL && (is_covered(a, b) || is_covered(b, a)));
   return 1;
 }
 
@@ -220,17 +261,26 @@ static int error_concat(lua_State *L) {
   return 1;
 }
 
+/* Pushes the field under the key at 2; false, and nothing pushed, if there is none. */
+static bool push_field(lua_State *L) {
+  int top = lua_gettop(L);
+  if (lua_getiuservalue(L, 1, UV_FIELDS) == LUA_TTABLE) {
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, -2) != LUA_TNIL) return true;
+  }
+  lua_settop(L, top);
+  return false;
+}
+
 static int error_index(lua_State *L) {
   const struct error *e = check_error(L, 1);
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   const char *key = lua_tostring(L, 2);
   if (strcmp(key, "name") == 0)
-    lua_pushstring(L, KINDS[e->kind].name);
+    lua_pushstring(L, e->kind->name);
   else if (strcmp(key, "message") == 0)
     push_message(L, 1, e);
-  else if (strcmp(key, "stored") == 0)
-    lua_getiuservalue(L, 1, UV_STORED);
-  else
+  else if (!push_field(L))
     push_string_method(L);
   return 1;
 }
@@ -244,11 +294,11 @@ static int type_name(lua_State *L) {
 /* internal.with_stored(err, n): the error value again, with a field `stored` */
 static int with_stored(lua_State *L) {
   const struct error *e = check_error(L, 1);
-  push_new(L, e->kind);
+  aq_error_push_new(L, e->kind, false);
   lua_getiuservalue(L, 1, UV_MESSAGE);
-  lua_setiuservalue(L, -2, UV_MESSAGE);
+  aq_error_set_message(L, -2);
   lua_pushvalue(L, 2);
-  lua_setiuservalue(L, -2, UV_STORED);
+  aq_error_set_field(L, -2, "stored");
   return 1;
 }
 
@@ -268,7 +318,7 @@ void aq_error_open(lua_State *L, struct aq_runtime *rt) {
   lua_pop(L, 1);
   lua_createtable(L, AQ_E_COUNT, 0);
   for (int kind = 0; kind < AQ_E_COUNT; kind++) {
-    push_new(L, (enum aq_error_kind)kind);
+    aq_error_push_new(L, &KINDS[kind], true);
     lua_pushvalue(L, -1);
     lua_setfield(L, module, KINDS[kind].name);
     lua_rawseti(L, -2, kind + 1);

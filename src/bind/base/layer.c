@@ -6,6 +6,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "aqlua.h"
+#include "kinds.h"
 #include "lua_sources.h"
 #include "runtime.h"
 
@@ -74,13 +76,139 @@ static int lazy_pairs(lua_State *L) {
   return 2;
 }
 
-void aq_layer_make_lazy(lua_State *L, int runtime) {
-  static const luaL_Reg META[] = {{"__index", lazy_index}, {"__pairs", lazy_pairs}, {NULL, NULL}};
+static void make_lazy(lua_State *L, int runtime, const luaL_Reg *meta) {
   lua_createtable(L, 0, 2);
   lua_pushvalue(L, runtime);
-  luaL_setfuncs(L, META, 1);
+  luaL_setfuncs(L, meta, 1);
   lua_setmetatable(L, -2);
 }
+
+void aq_layer_make_lazy(lua_State *L, int runtime) {
+  static const luaL_Reg META[] = {{"__index", lazy_index}, {"__pairs", lazy_pairs}, {NULL, NULL}};
+  make_lazy(L, runtime, META);
+}
+
+/* ---- the module ------------------------------------------------------------------------------ */
+
+/* Never read: its address is the key in the registry of the openers: name -> C function. */
+static const char OPENERS_KEY;
+
+bool aq_layer_has_opener(lua_State *L, const char *name) {
+  int top = lua_gettop(L);
+  bool has_one = lua_rawgetp(L, LUA_REGISTRYINDEX, &OPENERS_KEY) == LUA_TTABLE &&
+                 lua_getfield(L, -1, name) != LUA_TNIL;
+  lua_settop(L, top);
+  return has_one;
+}
+
+/* Stack: module, name. Pushes what the name's opener makes, and forgets that; false: there is none. */
+static bool open_name(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &OPENERS_KEY) != LUA_TTABLE) return false;
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, 3) == LUA_TNIL) return false;
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 1);
+  lua_call(L, 2, 1);
+  lua_pushvalue(L, 2);
+  lua_pushnil(L);
+  lua_rawset(L, 3);
+  return true;
+}
+
+/* Stack: module, name. Pushes what has that name, if it is made when first touched. */
+static bool make_name(lua_State *L) {
+  if (aq_kind_push(L, aq_runtime(L), lua_tostring(L, 2)) != NULL) return true;
+  lua_settop(L, 2);
+  return open_name(L);
+}
+
+/* __index: errors of the system and what guests open are made now. Upvalue: the runtime. */
+static int module_index(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING || !make_name(L)) return lazy_index(L);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, 1);
+  return 1;
+}
+
+/* Touches each name that has an opener, of the module at 1. One that cannot be opened is left out. */
+static void open_all(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &OPENERS_KEY) != LUA_TTABLE) return;
+  lua_newtable(L);
+  lua_Integer n = 0;
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, 3, ++n);
+  }
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushcclosure(L, module_index, 1);
+    lua_pushvalue(L, 1);
+    lua_rawgeti(L, 3, i);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  }
+}
+
+/* __pairs: all names. Upvalue: the runtime. */
+static int module_pairs(lua_State *L) {
+  lua_settop(L, 1);
+  aq_kinds_set_all(L, aq_runtime(L));
+  open_all(L);
+  lua_settop(L, 1);
+  return lazy_pairs(L);
+}
+
+void aq_layer_open_module(lua_State *L, int runtime) {
+  static const luaL_Reg META[] = {
+    {"__index", module_index}, {"__pairs", module_pairs}, {NULL, NULL}};
+  make_lazy(L, runtime, META);
+}
+
+struct opener {
+  struct aq_runtime *rt;
+  const char *name;
+  lua_CFunction open;
+  enum aq_status status;
+};
+
+/* Stack: the request (light). */
+static int add_opener(lua_State *L) {
+  struct opener *o = lua_touserdata(L, 1);
+  aq_runtime_push_uv(L, o->rt, AQ_UV_MODULE);
+  lua_pushstring(L, o->name);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, 2) != LUA_TNIL || aq_kind_push(L, o->rt, o->name) != NULL) return 0;
+  lua_settop(L, 3);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &OPENERS_KEY) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_replace(L, 4);
+    lua_pushvalue(L, 4);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &OPENERS_KEY);
+  }
+  lua_pushvalue(L, 3);
+  if (lua_rawget(L, 4) != LUA_TNIL) return 0;
+  lua_pushvalue(L, 3);
+  lua_pushcfunction(L, o->open);
+  lua_rawset(L, 4);
+  o->status = AQ_OK;
+  return 0;
+}
+
+int aq_add_opener(lua_State *L, const char *name, lua_CFunction open) {
+  enum { ROOM = 8 };
+  struct opener o = {.name = name, .open = open, .status = AQ_INVALID};
+  if (name == NULL || open == NULL) return AQ_INVALID;
+  enum aq_status status = aq_runtime_enter(L, &o.rt);
+  if (status != AQ_OK) return status;
+  if (!lua_checkstack(L, ROOM)) return AQ_NOMEM;
+  lua_pushcfunction(L, add_opener);
+  lua_pushlightuserdata(L, &o);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return o.status;
+  lua_pop(L, 1);
+  return AQ_NOMEM;
+}
+
+/* ---- files that can be required -------------------------------------------------------------- */
 
 void aq_layer_preload(lua_State *L) {
   int module = lua_gettop(L);
