@@ -477,6 +477,66 @@ describe("an operation", function()
     end)
   end)
 
+  describe("as a branch of select", function()
+    it("is done at once if it is ready", function()
+      check([[
+        local bell = guest.bell()
+        guest.ring(bell, 2)
+        print(aq.select { bell = guest.ringing(bell) })
+        print(guest.log() == "")
+        guest.ring(bell, 10)
+        print(select("#", aq.select { bell = guest.ringing(bell) }))
+        print((select(3, aq.select { bell = guest.ringing(bell) })))
+      ]], "bell	1	nil\ntrue\n3\ntoo loud\n", "")
+    end)
+
+    it("is chosen when it is notified, and the others leave", function()
+      check([[
+        local bell, other, q = guest.bell(), guest.bell(), aq.Queue()
+        local task = spawn(aq.select, { guest.ringing(bell), guest.ringing(other), q:getting() })
+        print(guest.ring(bell))
+        q:put "kept"
+        print(task:await())
+        print(q:qsize(), guest.ring(bell), guest.log())
+      ]], [[
+        1
+        1	0	nil
+        1	0	bell enter, bell enter, bell leave
+      ]])
+    end)
+
+    it("leaves at a deadline, when another is chosen, and when its task is cancelled", function()
+      check([[
+        local bell, q = guest.bell(), aq.Queue()
+        print(aq.select { bell = guest.ringing(bell), timeout = 0.001 })
+        local task = spawn(aq.select, { guest.ringing(bell), q:getting() })
+        q:put "value"
+        print(task:await())
+        task = spawn(aq.select, { guest.ringing(bell) })
+        task:cancel()
+        aq.sleep(0)
+        print(guest.log())
+        task = spawn(aq.select, { guest.ringing(bell) })
+        guest.ring(bell)
+        task:cancel()
+        aq.sleep(0)
+        print(guest.log())
+      ]], [[
+        timeout
+        2	value	nil
+        bell enter, bell leave, bell enter, bell leave, bell enter, bell leave
+        bell enter, bell not heard
+      ]])
+    end)
+
+    it("is named in a deadlock's report (O3)", function()
+      check([[
+        local err = try(aq.select, { guest.ringing(guest.bell()) })
+        print((err.message:match "Task%-1: (.-) userdata"))
+      ]], "select on ringing of\n")
+    end)
+  end)
+
   it("of one state may be completed by another", function()
     check([=[
       local task = spawn(guest.wait, "a", 10)

@@ -473,6 +473,40 @@ AQ_API int aq_raise(lua_State *L, int status);
 ** if it is no number of seconds. [-0, +0, v] */
 AQ_API uint64_t aq_check_seconds(lua_State *L, int idx);
 
+/* The wait of one branch of a select, while it waits. */
+struct aq_branch_wait;
+
+/*
+** How an object of the embedder's stands in aq.select. Static. All but `attempt` call no Lua and raise
+** nothing; all but `give_up` are needed.
+*/
+struct aq_branch_def {
+  const char *name; /* for reports, before the object: "reading from " */
+  /* Whether attempt would succeed, or fail, now. Only looks. */
+  int (*is_ready)(void *object);
+  /* It is ready, or was notified, and was chosen: does it. The Lua object is at 1. AQ_OK: the value is
+  ** on top; another status, but AQ_EMPTY, or an error raised: that is the error of the branch. */
+  int (*attempt)(lua_State *L, void *object);
+  /* It is not ready: `w` is to be handed to aq_branch_notify once it may be. */
+  void (*enter)(void *object, struct aq_branch_wait *w);
+  /* The select goes on without it: `w` is not to be used any more. */
+  void (*leave)(void *object, struct aq_branch_wait *w);
+  /* It was notified and chosen, but its task was cancelled: it will not be attempted. May be NULL. */
+  void (*give_up)(void *object);
+};
+
+/*
+** Pushes a branch of aq.select for the Lua value at `idx`, which it keeps, and returns 1. `object` is
+** what the functions get. May raise: no memory. [-0, +1, m]
+*/
+AQ_API int aq_push_branch(lua_State *L, int idx, const struct aq_branch_def *def, void *object);
+
+/*
+** The branch that waits with `w` is ready: its select chooses it, and the others leave. `w` is not to be
+** used any more. 0: it does not wait. From anywhere on the loop's thread.
+*/
+AQ_API int aq_branch_notify(struct aq_branch_wait *w);
+
 /* ---- tasks -----------------------------------------------------------------------------------
 **
 ** C keeps a task by a block that is counted and outlives the state: after the state's end it answers

@@ -7,6 +7,7 @@
 **         when it is completed: "now", "now with": before the wait; "again": waits thrice
 **     guest.complete(name[, what])            the answer; with `what` see push_results
 **     guest.after(name, milliseconds[, what]) the same by a timer of libuv's, which abort stops
+**     guest.bell(), ringing(bell), ring(bell)  an object for select: it rings once for each call of ring
 **     guest.run(script)                       runs a script in a state of its own
 **     guest.log()                             what happened since, "name event, ..."
 **     guest.live()                            how many have not been released
@@ -92,8 +93,8 @@ static int push_results(lua_State *L) {
 
 static int complete(struct guest *g, const char *what) {
   bool is_plain = what == NULL || *what == '\0';
-  int answer = is_plain ? aq_op_complete(&g->op)
-                        : aq_op_complete_with(&g->op, push_results, (void *)what);
+  int answer =
+    is_plain ? aq_op_complete(&g->op) : aq_op_complete_with(&g->op, push_results, (void *)what);
   if (answer == 0) {
     note(g->name, "is mine");
     release(g);
@@ -180,6 +181,62 @@ static int guest_wait(lua_State *L) {
   return aq_op_wait(L, &g->op, (lua_KContext)g, goes_on);
 }
 
+/* ---- a branch -------------------------------------------------------------------------------- */
+
+struct bell {
+  int rings; /* not heard yet */
+  struct aq_branch_wait *wait;
+};
+
+static int bell_is_ready(void *object) { return ((struct bell *)object)->rings > 0; }
+
+static int bell_attempt(lua_State *L, void *object) {
+  struct bell *b = object;
+  b->rings--;
+  if (lua_touserdata(L, 1) != object) return AQ_INVALID;
+  if (b->rings >= 9) return luaL_error(L, "too loud");
+  lua_pushinteger(L, b->rings);
+  return AQ_OK;
+}
+
+static void bell_enter(void *object, struct aq_branch_wait *w) {
+  note("bell", "enter");
+  ((struct bell *)object)->wait = w;
+}
+
+static void bell_leave(void *object, struct aq_branch_wait *w) {
+  struct bell *b = object;
+  note("bell", b->wait == w ? "leave" : "?");
+  b->wait = NULL;
+}
+
+static void bell_give_up(void *object) {
+  (void)object;
+  note("bell", "not heard");
+}
+
+static const struct aq_branch_def RINGING = {"ringing of ", bell_is_ready, bell_attempt,
+                                             bell_enter,    bell_leave,    bell_give_up};
+
+static int guest_bell(lua_State *L) {
+  struct bell *b = lua_newuserdatauv(L, sizeof *b, 0);
+  *b = (struct bell){0, NULL};
+  return 1;
+}
+
+static int guest_ringing(lua_State *L) {
+  return aq_push_branch(L, 1, &RINGING, lua_touserdata(L, 1));
+}
+
+static int guest_ring(lua_State *L) {
+  struct bell *b = lua_touserdata(L, 1);
+  struct aq_branch_wait *w = b->wait;
+  b->rings += (int)luaL_optinteger(L, 2, 1);
+  b->wait = NULL;
+  lua_pushinteger(L, aq_branch_notify(w));
+  return 1;
+}
+
 /* ---- the module ------------------------------------------------------------------------------ */
 
 static int take_log(lua_State *L) {
@@ -198,9 +255,11 @@ static int count_live(lua_State *L) {
 static int guest_run(lua_State *L);
 
 static void open_guest(lua_State *L) {
-  static const luaL_Reg FUNCTIONS[] = {
-    {"wait", guest_wait}, {"complete", guest_complete}, {"after", guest_after}, {"log", take_log},
-    {"live", count_live}, {"run", guest_run},           {NULL, NULL}};
+  static const luaL_Reg FUNCTIONS[] = {{"wait", guest_wait},       {"complete", guest_complete},
+                                       {"after", guest_after},     {"log", take_log},
+                                       {"live", count_live},       {"bell", guest_bell},
+                                       {"ringing", guest_ringing}, {"ring", guest_ring},
+                                       {"run", guest_run},         {NULL, NULL}};
   luaL_newlib(L, FUNCTIONS);
   lua_setglobal(L, "guest");
 }

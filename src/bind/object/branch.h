@@ -55,16 +55,20 @@ struct aq_branch_object {
   const void *class; /* aq_branch_class */
   const struct aq_branch_kind *kind;
   struct aq_branch branch;
-  void *object;    /* what is in AQ_UV_OBJECT */
-  uint64_t bits;   /* a waiting put's packed item, if it is shelved */
-  int nvalues;     /* values given to its functions: 1 to 3 */
-  bool is_shelved; /* there is something to forget */
+  void *object;                    /* what is in AQ_UV_OBJECT; of a guest's, what the guest said */
+  const struct aq_branch_def *def; /* of a guest's (guest_branch.c), or NULL */
+  uint64_t bits;                   /* a waiting put's packed item, if it is shelved */
+  int nvalues;                     /* values given to its functions: 1 to 3 */
+  bool is_shelved;                 /* there is something to forget */
 };
 
 extern const char aq_branch_class[];
 
 /* Makes what all branches share. Stack: the runtime's userdata, anything. [-0, +0, m] */
 void aq_branch_open(lua_State *L);
+
+/* For reports: what comes before its object. */
+const char *aq_branch_name(const struct aq_branch_object *b);
 
 /* The branch at `idx`, or NULL. */
 struct aq_branch_object *aq_test_branch(lua_State *L, int idx);
@@ -75,6 +79,11 @@ struct aq_branch_object *aq_test_branch(lua_State *L, int idx);
 */
 void aq_branch_push(lua_State *L, const struct aq_branch_kind *kind, void *object, int first,
                     int nvalues);
+
+/* The same from anywhere, for one value. [-0, +1, m] */
+struct aq_branch_object *aq_branch_push_of(lua_State *L, struct aq_runtime *rt,
+                                           const struct aq_branch_kind *kind, void *object,
+                                           int idx);
 
 /*
 ** Calls a function of the branch on top, and replaces that by the value, or the error: a raised one

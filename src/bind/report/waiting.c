@@ -23,7 +23,7 @@ static void name_branches(lua_State *L) {
   for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TUSERDATA; i++) {
     const struct aq_branch_object *b = aq_test_branch(L, -1);
     if (b == NULL) break;
-    lua_pushstring(L, b->kind->name);
+    lua_pushstring(L, aq_branch_name(b));
     lua_rawseti(L, list + 1, ++n);
     lua_getiuservalue(L, -1, AQ_UV_OBJECT);
     lua_rawseti(L, list + 1, ++n);
