@@ -8,7 +8,8 @@
 static const char SCRIPT[] = "local aq = require 'aqlua'\n"
                              "local door = aq.open_door()\n"
                              "print(pcall(door.knock, door))\n"
-                             "print(pcall(door.knock, aq.Queue()))\n"
+                             "local _, wrong = pcall(function() door.knock(aq.Queue()) end)\n"
+                             "print(wrong:match 'bad argument.*')\n"
                              "local ok, err = pcall(door.enter, door)\n"
                              "print(err == aq.OSError, err.code, err)\n";
 
@@ -62,5 +63,5 @@ int main(void) {
   return status;
 }
 /* --> false	DoorError: nobody answers */
-/* --> false	bad argument #1 to 'knock' (Door expected, got Queue) */
+/* --> bad argument #1 to 'knock' (Door expected, got Queue) */
 /* --> true	EACCES	PermissionError: enter the house: permission denied */
