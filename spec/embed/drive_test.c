@@ -276,6 +276,28 @@ TEST(tasks_that_only_wait_let_uv_run_return_and_the_host_goes_on) {
   close_attached(L, &uv);
 }
 
+static int waited;
+
+static void on_waited(struct aq_cwait *w, int status, struct aq_value *v) {
+  (void)w, (void)v;
+  waited = status;
+}
+
+TEST(a_deadline_of_cs_that_is_set_between_two_turns_comes) {
+  uv_loop_t uv;
+  struct aq_cqueue *q;
+  struct aq_cwait w = {.done = on_waited};
+  lua_State *L = open_attached(&uv, "aq.Event():wait()");
+  waited = AQ_OK;
+  CHECK_EQ(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  CHECK_EQ(aq_cqueue_new(L, &q, 1, NULL), AQ_OK);
+  CHECK_EQ(aq_cqueue_get_wait(q, &w, MS), AQ_OK);
+  CHECK_EQ(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  CHECK_EQ(waited, AQ_TIMEDOUT);
+  aq_cqueue_drop(q);
+  close_attached(L, &uv);
+}
+
 TEST(a_state_may_be_closed_while_a_run_is_attached_or_under_way) {
   uv_loop_t uv;
   close_attached(open_attached(&uv, "aq.sleep(100)"), &uv);

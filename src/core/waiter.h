@@ -40,7 +40,7 @@ struct aq_agenda {
   uint64_t now_ns;          /* the clock as last looked at; owned by whoever drives the turns */
   uint64_t woken;           /* waiters woken since the start */
   uint64_t shuffle; /* state of the random order of each turn; 0: first come, first served */
-  void (*on_ready)(struct aq_agenda *a); /* is told that somebody has become ready; or NULL */
+  void (*on_ready)(struct aq_agenda *a); /* is told that there is something to do; or NULL */
 };
 
 /* A moment at which `fire` is called from a turn. Armed = its node is in the heap. */
@@ -101,6 +101,11 @@ void aq_agenda_end(struct aq_agenda *a, struct aq_turn turn);
 ** 0 goes back to the order in which they became ready.
 */
 void aq_agenda_shuffle(struct aq_agenda *a, uint64_t seed);
+
+/* For who arms a deadline outside of a turn: whoever takes the turns looks at the deadlines again. */
+static inline void aq_agenda_tell(struct aq_agenda *a) {
+  if (a->on_ready != NULL) a->on_ready(a);
+}
 
 /* True when a turn would wake somebody at once. */
 static inline bool aq_agenda_has_ready(const struct aq_agenda *a) {

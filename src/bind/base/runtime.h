@@ -29,28 +29,37 @@ struct aq_keep;
 
 /* User values of the runtime. */
 enum {
-  AQ_UV_LIVE = 1,    /* shelf of tasks not done, of coroutines at rest (pool.h), and of futures with
-                      ** callbacks to come; and of tasks that C keeps */
-  AQ_UV_ERRORS,      /* the bare error values, by kind */
+  /* What all classes share. */
+  AQ_UV_MODULE = 1, /* the module table */
+  AQ_UV_INTERNAL,   /* functions shared with the Lua layer */
+  AQ_UV_ERRORS,     /* the bare error values, by kind */
+
+  /* Tasks and futures. */
+  AQ_UV_LIVE, /* shelf of tasks not done, of coroutines at rest (pool.h), of futures with callbacks
+                     ** to come, and of tasks that C keeps */
   AQ_UV_TASK_META,   /* metatable of Task */
   AQ_UV_FUTURE_META, /* metatable of Future */
+  AQ_UV_BRANCH_META, /* metatable of the branches of a select */
   AQ_UV_GUARD,       /* the <close> variable of the next: see ending.c */
   AQ_UV_BODY,        /* the function at the bottom of each task's coroutine */
-  AQ_UV_ON_ERROR,    /* the handler set with aq.on_error, or nil */
-  AQ_UV_FAILED,      /* number -> task that failed; weak */
-  AQ_UV_REPORTS,     /* list of tasks to report in the next turn */
-  AQ_UV_REPORTED,    /* error and place of the latest report, as text (unhandled.c) */
-  AQ_UV_DEADLOCK,    /* text of the latest deadlock report */
   AQ_UV_WAITING,     /* coroutines of the user's that a wait passed through; weak keys */
-  AQ_UV_INTERNAL,    /* functions shared with the Lua layer */
-  AQ_UV_MODULE,      /* the module table */
-  AQ_UV_QUEUES,      /* the living queues, if anybody wants to know; weak keys (inspect.c) */
-  AQ_UV_ON_INTERRUPT, /* who is asked first when the program is to stop, or nil (interrupt.c) */
-  AQ_UV_BRANCH_META,  /* metatable of the branches of a select */
   AQ_UV_TRACEBACKS, /* coroutine of the user's -> its stack as text, when an error left it; weak keys */
-  AQ_UV_MAIN,       /* the main Task of the run, until its outcome is fetched */
-  AQ_UV_DRAIN,      /* the Task that ends all others */
-  AQ_UV_KEPT,       /* the values that C holds (keep.h) */
+
+  /* Errors that nobody retrieved (unhandled.c). */
+  AQ_UV_ON_ERROR, /* the handler set with aq.on_error, or nil */
+  AQ_UV_FAILED,   /* number -> task that failed; weak */
+  AQ_UV_REPORTS,  /* list of tasks to report in the next turn */
+  AQ_UV_REPORTED, /* error and place of the latest report, as text */
+
+  /* The run, and the reports on it. */
+  AQ_UV_MAIN,         /* the main Task of the run, until its outcome is fetched */
+  AQ_UV_DRAIN,        /* the Task that ends all others */
+  AQ_UV_DEADLOCK,     /* text of the latest deadlock report */
+  AQ_UV_ON_INTERRUPT, /* who is asked first when the program is to stop, or nil (interrupt.c) */
+  AQ_UV_QUEUES,       /* the living queues, if anybody wants to know; weak keys (inspect.c) */
+
+  /* What C holds. */
+  AQ_UV_KEPT,    /* the values that C holds (keep.h) */
   AQ_UV_RESULTS, /* shelf of what operations were completed with (op.c) */
   AQ_UV_COUNT = AQ_UV_RESULTS
 };
@@ -75,57 +84,68 @@ struct aq_results {
 enum { AQ_NO_RESULTS = -1, AQ_FAILED_RESULTS = -2 };
 
 struct aq_runtime {
+  /* What runs. */
   struct aq_loop *loop;
   lua_State *L;            /* the state that drives; the main one while nobody does */
   uv_thread_t thread;      /* that uses it: the one that opened it, or drove it last */
   struct aq_task *current; /* the task being resumed, or NULL */
   lua_State *closing;      /* the coroutine that is closed by force, or NULL */
   struct aq_level *level;  /* the innermost resume under way, or NULL */
-  struct aq_shelf live;    /* slots of AQ_UV_LIVE */
-  struct aq_pool pool;     /* coroutines at rest */
-  struct aq_keep *keep;    /* what C holds of this state, or NULL: nothing so far */
+
+  /* Tasks. */
+  struct aq_shelf live;        /* slots of AQ_UV_LIVE */
+  struct aq_pool pool;         /* coroutines at rest */
+  uint64_t next_task_id;       /* tasks made so far + 1 */
+  uint32_t walk_epoch;         /* number of the latest search for a circle */
+  uint32_t cancel_epoch;       /* number of the latest cancel operation */
+  uint32_t next_scope;         /* scopes made so far + 1 (aq.run inside a task makes one) */
+  uint32_t budget;             /* calls a task may complete at once before it must pause; 0: any */
+  struct aq_semaphore *let_go; /* lock that the task being closed let go for a wait; or NULL */
+  const struct aq_step_watch *watch; /* who watches the steps of tasks (task.h), or NULL */
+  bool is_patched;                   /* aq.patch() was called: coroutine.close refuses a task's */
+  bool met_stranger;                 /* somebody but the scheduler resumed a coroutine that waits */
+  bool has_layer;                    /* the Lua layer is loaded */
+
+  /* Errors that nobody retrieved (unhandled.c). */
+  uint64_t failures;      /* tasks failed so far: numbers AQ_UV_FAILED */
+  uint64_t flushed;       /* of those, how many have been looked at when a run ended */
+  uint64_t failed_before; /* `failures` a turn ago, if reports_early */
+  uint32_t nreports;      /* entries of AQ_UV_REPORTS */
+  bool reports_early;     /* in the next turn (T12) */
+  size_t unhandled;       /* errors reported by the default report */
+  uint64_t run_length;    /* reports in a row of what AQ_UV_REPORTED says, but for its task */
+  uint64_t run_since_ns;  /* when the first of them came */
+  void (*report)(void *ud, const char *text); /* the embedder's, or NULL: stderr */
+  void *report_ud;
+
+  /* The run (run/run.h). */
+  struct aq_task *main;       /* the main task, until it is done; or NULL */
+  struct aq_task *awaited;    /* whose end ends the phase: the main task, or the drain; or NULL */
+  struct aq_task *foreground; /* whose wait a deadlock breaks in its place; or NULL */
+  enum aq_phase phase : 8;
+  bool is_driven;             /* turns are being taken, by a caller further up the stack */
+  bool is_stopping;           /* aq_stop was called: the main task is awaited no longer */
+  bool was_stopped;           /* ... and so the run has no outcome */
+  bool is_leaving;            /* aq_exit was called, since the run began */
+  void (*on_ended)(void *ud); /* the host's, called when a run ends that is attached; or NULL */
+  void *ended_ud;             /* what it is called with */
+
+  /* Signals (run/interrupt.c). */
+  struct aq_interrupt *interrupt; /* what signal handlers use; or NULL */
+  volatile sig_atomic_t wants;    /* a handler has asked for something */
+  void (*on_move)(
+    struct aq_runtime *rt); /* is told that the coroutine that runs has changed, if `wants` */
+
+  /* What C holds. */
+  struct aq_keep *keep;    /* its values, or NULL: none so far (keep.h) */
+  struct aq_list ctasks;   /* its tasks (run/ctask.h) */
+  uint32_t nkept;          /* slots of AQ_UV_LIVE by which it does, and no more is to come */
   struct aq_list ops;      /* operations under way, from their wait to their end (op.c) */
   struct aq_shelf results; /* slots of AQ_UV_RESULTS */
   struct aq_results ended; /* of the operation that ended last, until it takes them */
-  uint64_t next_task_id;   /* tasks made so far + 1 */
-  uint64_t failures;       /* tasks failed so far: numbers AQ_UV_FAILED */
-  uint64_t flushed;        /* of those, how many have been looked at when a run ended */
-  uint32_t nreports;       /* entries of AQ_UV_REPORTS */
-  uint32_t walk_epoch;     /* number of the latest search for a circle */
-  uint32_t cancel_epoch;   /* number of the latest cancel operation */
-  uint32_t next_scope;     /* scopes made so far + 1 (aq.run inside a task makes one) */
-  uint32_t budget;         /* calls a task may complete at once before it must pause; 0: any */
-  size_t unhandled;        /* errors reported by the default report */
-  uint64_t run_length;     /* reports in a row of what AQ_UV_REPORTED says, but for its task */
-  uint64_t run_since_ns;   /* when the first of them came */
-  void (*report)(void *ud, const char *text); /* the embedder's, or NULL: stderr */
-  void *report_ud;
-  struct aq_task *main;        /* the main task of the run, until it is done; or NULL */
-  struct aq_task *awaited;     /* whose end ends the phase: the main task, or the drain; or NULL */
-  struct aq_task *foreground;  /* whose wait a deadlock breaks in its place; or NULL */
-  struct aq_semaphore *let_go; /* lock that the task being closed let go for a wait; or NULL */
-  struct aq_interrupt *interrupt; /* what signal handlers use; or NULL */
-  struct aq_list ctasks;          /* what C keeps of its tasks (ctask.h) */
-  uint32_t nkept;                 /* slots of AQ_UV_LIVE by which it does, and no more is to come */
-  void (*on_move)(
-    struct aq_runtime *rt);    /* is told that the coroutine that runs has changed, if `wants` */
-  struct aq_gate *gate;        /* what handles post by, or NULL: there was none (run/handle.c) */
-  bool has_posts;              /* the bell was heard */
-  void (*on_ended)(void *ud);  /* the host's, called when a run ends that is attached; or NULL */
-  void *ended_ud;              /* what it is called with */
-  uint64_t failed_before;      /* `failures` a turn ago, if reports_early */
-  uint64_t nqueues;            /* queues noted in AQ_UV_QUEUES so far */
-  volatile sig_atomic_t wants; /* a signal handler has asked for something */
-  const struct aq_step_watch *watch; /* who watches the steps of tasks (task.h), or NULL */
-  bool reports_early;                /* errors nobody retrieved: in the next turn (T12) */
-  bool has_layer;                    /* the Lua layer is loaded */
-  bool is_patched;                   /* aq.patch() was called: coroutine.close refuses a task's */
-  bool met_stranger;                 /* somebody but the scheduler resumed a coroutine that waits */
-  enum aq_phase phase : 8;           /* of the run */
-  bool is_driven;                    /* turns are being taken, by a caller further up the stack */
-  bool is_stopping;                  /* aq_stop was called: the main task is awaited no longer */
-  bool was_stopped;                  /* ... and so the run has no outcome */
-  bool is_leaving;                   /* aq_exit was called, since the run began */
+  struct aq_gate *gate;    /* what handles post by, or NULL: there was none (run/handle.c) */
+  bool has_posts;          /* the bell was heard */
+  uint64_t nqueues;        /* queues noted in AQ_UV_QUEUES so far */
 };
 
 /* Makes the runtime of this state and leaves its userdata on the stack; `close` will be its

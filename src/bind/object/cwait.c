@@ -160,7 +160,9 @@ struct beginning {
 };
 
 static uint64_t deadline_of(const struct beginning *b) {
-  return aq_loop_deadline(b->q->qo->rt->loop, b->timeout_ns);
+  struct aq_loop *loop = b->q->qo->rt->loop;
+  if (b->timeout_ns != AQ_FOREVER) aq_agenda_tell(&loop->agenda);
+  return aq_loop_deadline(loop, b->timeout_ns);
 }
 
 /* The last that can fail. */
