@@ -234,6 +234,20 @@ describe("cond:wait_for(predicate, timeout) (K4)", function()
     assert.equal("set, and nobody notified", c:wait_for(function() return value end, 1))
   end)
 
+  it("waits beyond the clock for a timeout beyond it", function()
+    local c, value = aq.Condition(), false
+    aq.create_task(function()
+      aq.sleep(5)
+      local _ <close> = c:guard()
+      value = true
+      c:notify_all()
+    end)
+    c:acquire()
+    for _, timeout in ipairs { math.huge, 1e300 } do
+      assert.is_true(c:wait_for(function() return value end, timeout))
+    end
+  end)
+
   it("refuses a timeout that is none, before it asks", function()
     local c, asked = aq.Condition(), 0
     c:acquire()

@@ -2,7 +2,7 @@
 ** aqlua.h - tasks and queues for Lua 5.4, for those who embed them: the one header to include.
 **
 ** Link with libaqlua, Lua 5.4 and libuv. Everything here is called on the thread that uses the
-** lua_State. The library prints nothing unless it is told to, installs no signal handler, changes
+** lua_State, unless it says "any thread". The library prints nothing unless it is told to, installs no signal handler, changes
 ** no locale or stdio setting and never ends the process.
 */
 #ifndef AQLUA_H
@@ -106,7 +106,7 @@ AQ_API int aq_break_deadlock(lua_State *L);
 /*
 ** From now on the host's own uv_run takes the turns. Ready tasks and deadlines keep the loop alive; tasks
 ** that only wait do not. When a run ends it is detached, and `ended(ud)` is called (NULL: nothing is), inside
-** uv_run; it may fetch the outcome. AQ_OK, AQ_BUSY: attached already, or the run is over; AQ_NOMEM;
+** uv_run; it may fetch the outcome and start the next run, but not close the state. AQ_OK, AQ_BUSY: attached already, or the run is over; AQ_NOMEM;
 ** AQ_INVALID: under the virtual clock.
 */
 AQ_API int aq_attach(lua_State *L, void (*ended)(void *ud), void *ud);
@@ -529,7 +529,7 @@ typedef void aq_ended(lua_State *L, int status, void *ud);
 
 /*
 ** Makes a task, as aq.create_task does. Stack: a function and its `nargs` arguments, which are popped,
-** whatever comes of it (but not on a wrong thread). Tasks run while somebody drives: aq_call. `t` and `ended` may be NULL;
+** whatever comes of it (but not on a wrong thread). Tasks run while somebody drives. `t` and `ended` may be NULL;
 ** what is put into `*t` is to be dropped.
 **
 ** AQ_OK; then `ended` will be called, whatever happens. Else no task was made, `*t` is NULL and `ended`

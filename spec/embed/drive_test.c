@@ -108,7 +108,7 @@ TEST(the_end_of_the_other_tasks_is_part_of_the_run) {
 TEST(aq_stop_ends_a_run_without_an_outcome_of_its_own) {
   lua_State *L = open_state(NULL);
   start(L, "aq.sleep(100)");
-  CHECK_EQ(aq_step(L, 0, 0), AQ_STEP_RAN);
+  CHECK_EQ(aq_step(L, 0, AQ_FOREVER), AQ_STEP_RAN);
   aq_stop(L);
   CHECK_EQ(run(L, AQ_FOREVER), AQ_STEP_DONE);
   lua_pushliteral(L, "below");
@@ -127,6 +127,32 @@ TEST(without_a_run_tasks_are_stepped_until_none_is_left) {
   CHECK_EQ(run(L, AQ_FOREVER), AQ_STEP_DONE);
   CHECK(strstr(reported, "nobody hears") != NULL);
   CHECK_EQ(aq_unhandled(L), 1);
+  lua_close(L);
+}
+
+static int waited;
+
+static void on_waited(struct aq_cwait *w, int status, struct aq_value *v) {
+  (void)w, (void)v;
+  waited = status;
+}
+
+TEST(without_a_run_waits_of_cs_are_stepped_too) {
+  lua_State *L = open_state(NULL);
+  struct aq_cqueue *q;
+  struct aq_cwait w = {.done = on_waited};
+  struct aq_value v = {.kind = AQ_V_NIL};
+  CHECK_EQ(aq_cqueue_new(L, &q, 1, NULL), AQ_OK);
+  waited = AQ_INVALID;
+  CHECK_EQ(aq_cqueue_get_wait(q, &w, AQ_FOREVER), AQ_OK);
+  CHECK_EQ(aq_step(L, 0, 0), AQ_STEP_STUCK);
+  CHECK_EQ(aq_cqueue_put(q, &v), AQ_OK);
+  CHECK_EQ(run(L, 0), AQ_STEP_DONE);
+  CHECK_EQ(waited, AQ_OK);
+  CHECK_EQ(aq_cqueue_get_wait(q, &w, MS), AQ_OK);
+  CHECK_EQ(run(L, AQ_FOREVER), AQ_STEP_DONE);
+  CHECK_EQ(waited, AQ_TIMEDOUT);
+  aq_cqueue_drop(q);
   lua_close(L);
 }
 
@@ -185,6 +211,9 @@ TEST(no_state_no_runtime_no_function) {
   L = open_state(NULL);
   CHECK_EQ(aq_start(L, 0), AQ_INVALID);
   CHECK_EQ(aq_start(L, -1), AQ_INVALID);
+  lua_pushnil(L);
+  CHECK_EQ(aq_start(L, 0), AQ_INVALID);
+  lua_settop(L, 0);
   lua_close(L);
 }
 
@@ -274,13 +303,6 @@ TEST(tasks_that_only_wait_let_uv_run_return_and_the_host_goes_on) {
   CHECK_EQ(uv_run(&uv, UV_RUN_DEFAULT), 0);
   CHECK_EQ(ends, 1);
   close_attached(L, &uv);
-}
-
-static int waited;
-
-static void on_waited(struct aq_cwait *w, int status, struct aq_value *v) {
-  (void)w, (void)v;
-  waited = status;
 }
 
 TEST(a_deadline_of_cs_that_is_set_between_two_turns_comes) {

@@ -91,6 +91,21 @@ TEST(an_error_is_reported_and_the_next_post_runs) {
   lua_close(L);
 }
 
+static int c_exit(lua_State *L) { return aq_exit(L); }
+
+TEST(what_is_posted_may_leave_and_that_is_no_error) {
+  struct aq_handle *h;
+  lua_State *L = open_with(&h, AQ_KEEP_ALIVE);
+  lua_register(L, "exit", c_exit);
+  start(L, "aq.sleep(100)");
+  CHECK_EQ(aq_post_call(h, put, NULL, "exit()"), AQ_OK);
+  CHECK_EQ(run(L, AQ_FOREVER), AQ_STEP_DONE);
+  CHECK_STR(reported, "");
+  check_outcome(L, LUA_OK, "nil");
+  aq_handle_drop(h);
+  lua_close(L);
+}
+
 static void count_drop(void *arg) {
   (void)arg;
   atomic_fetch_add(&drops, 1);
@@ -255,6 +270,30 @@ static void *post_one(void *ud) {
 }
 
 static void on_ended(void *ud) { *(int *)ud = 1; }
+
+TEST(an_attached_loop_runs_more_posts_than_one_turn_does) {
+  enum { MANY = 250000 };
+  static struct note notes[MANY];
+  int has_ended = 0;
+  uv_loop_t uv;
+  struct aq_handle *h;
+  CHECK_EQ(uv_loop_init(&uv), 0);
+  lua_State *L = open_state(&uv);
+  nnoted = 0;
+  start(L, "aq.Event():wait()");
+  CHECK_EQ(aq_attach(L, on_ended, &has_ended), AQ_OK);
+  CHECK_EQ(aq_handle_new(L, &h, AQ_KEEP_ALIVE), AQ_OK);
+  for (int i = 0; i < MANY; i++) {
+    notes[i] = make_note(i);
+    CHECK_EQ(aq_post(h, &notes[i].post), AQ_OK);
+  }
+  aq_handle_drop(h);
+  CHECK_EQ(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  CHECK_EQ(nnoted, MANY);
+  lua_close(L);
+  CHECK_EQ(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  CHECK_EQ(uv_loop_close(&uv), 0);
+}
 
 TEST(a_post_wakes_an_attached_loop) {
   int has_ended = 0;

@@ -42,9 +42,12 @@ void aq_heap_free(struct aq_heap *h);
 /* Doubles the array. Use aq_heap_reserve. */
 enum aq_status aq_heap_grow(struct aq_heap *h);
 
-/* Makes room for one more push. Returns AQ_OK, or AQ_NOMEM with nothing changed. */
+/* True if there is room for a push, and for that of another who made room before and has not pushed yet. */
+static inline bool aq_heap_has_room(const struct aq_heap *h) { return h->count + 1 < h->capacity; }
+
+/* Makes such room. Returns AQ_OK, or AQ_NOMEM with nothing changed. */
 static inline enum aq_status aq_heap_reserve(struct aq_heap *h) {
-  return h->count < h->capacity ? AQ_OK : aq_heap_grow(h);
+  return aq_heap_has_room(h) ? AQ_OK : aq_heap_grow(h);
 }
 
 /* Pushes `node`, which is not in the heap. Cannot fail after aq_heap_reserve. */

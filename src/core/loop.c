@@ -101,8 +101,7 @@ uint64_t aq_loop_now(const struct aq_loop *loop) {
 }
 
 uint64_t aq_loop_from_now(const struct aq_loop *loop, uint64_t timeout_ns) {
-  uint64_t now_ns = aq_loop_now(loop);
-  return timeout_ns < AQ_FAR - now_ns ? now_ns + timeout_ns : AQ_FAR;
+  return aq_later(aq_loop_now(loop), timeout_ns);
 }
 
 void aq_loop_use_virtual(struct aq_loop *loop, bool on) {
@@ -160,7 +159,7 @@ static void poll_virtually(struct aq_loop *loop, uint64_t deadline_ns, uint64_t 
     if (block_ns == AQ_NEVER)
       poll(loop, UV_RUN_ONCE);
     else
-      poll_until(loop, block_ns == 0 ? 0 : uv_hrtime() + block_ns);
+      poll_until(loop, aq_later(uv_hrtime(), block_ns));
   } else {
     loop->virtual_ns = deadline_ns > loop->virtual_ns ? deadline_ns : loop->virtual_ns;
     loop->agenda.now_ns = loop->virtual_ns;
@@ -195,7 +194,10 @@ static bool wait_for_work(struct aq_loop *loop, uint64_t block_ns) {
   return true;
 }
 
-void aq_loop_hurry(struct aq_loop *loop) { loop->is_hurried = true; }
+void aq_loop_hurry(struct aq_loop *loop) {
+  loop->is_hurried = true;
+  aq_agenda_tell(&loop->agenda);
+}
 
 /* Parties are ready, and it is time to look: is a poll due? */
 static bool is_poll_due(struct aq_loop *loop) {
@@ -225,8 +227,7 @@ uint64_t aq_loop_next(const struct aq_loop *loop) {
   if (loop->is_hurried || aq_agenda_has_ready(&loop->agenda)) return 0;
   uint64_t deadline_ns = aq_agenda_next_deadline(&loop->agenda);
   uint64_t uv_ns = next_of_uv(loop->uv);
-  if (loop->is_virtual && uv_ns == AQ_NEVER && !uv_loop_alive(loop->uv))
-    return deadline_ns >= AQ_FAR ? AQ_NEVER : 0;
+  if (loop->is_virtual && !is_clock_held(loop) && deadline_ns < AQ_FAR) return 0;
   if (loop->is_virtual || deadline_ns == AQ_NEVER) return uv_ns;
   uint64_t now_ns = uv_hrtime();
   uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;

@@ -60,6 +60,11 @@ void aq_loop_free(struct aq_loop *loop);
 /* The clock in nanoseconds, read afresh: monotonic, from an arbitrary start. */
 uint64_t aq_loop_now(const struct aq_loop *loop);
 
+/* The moment `ns` after another, or AQ_FAR if the clock cannot reach it. */
+static inline uint64_t aq_later(uint64_t then_ns, uint64_t ns) {
+  return ns < AQ_FAR - then_ns ? then_ns + ns : AQ_FAR;
+}
+
 /* The moment `timeout_ns` from now, or AQ_FAR if the clock cannot reach it. */
 uint64_t aq_loop_from_now(const struct aq_loop *loop, uint64_t timeout_ns);
 

@@ -20,7 +20,7 @@ void aq_use_loop(lua_State *L, struct uv_loop_s *loop) {
 
 struct uv_loop_s *aq_uv_loop(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
-  return rt != NULL ? rt->loop->uv : NULL;
+  return rt != NULL && rt->loop != NULL ? rt->loop->uv : NULL;
 }
 
 void aq_runtime_free(lua_State *L, struct aq_runtime *rt) {

@@ -81,6 +81,7 @@ static int meet(lua_State *L, struct aq_barrier *b, struct aq_task *t) {
 
 static int come_in(lua_State *L, struct aq_barrier *b, struct aq_task *t) {
   if (aq_barrier_reserve(b) != AQ_OK) return aq_error_raise(L, AQ_NOMEM);
+  if (aq_barrier_must_wait(b)) aq_task_check_wait(L, t);
   lua_pushinteger(L, (lua_Integer)aq_barrier_enter(b, &t->waiter));
   return meet(L, b, t);
 }
@@ -89,7 +90,10 @@ static int come_in(lua_State *L, struct aq_barrier *b, struct aq_task *t) {
 static int look(lua_State *L, struct aq_task *t) {
   struct barrier *b = lua_touserdata(L, 1);
   if (lua_gettop(L) >= INDEX_AT) return meet(L, &b->barrier, t);
-  if (aq_barrier_is_closed(&b->barrier)) return wait_for_change(L, &b->barrier, t);
+  if (aq_barrier_is_closed(&b->barrier)) {
+    aq_task_check_wait(L, t);
+    return wait_for_change(L, &b->barrier, t);
+  }
   return b->barrier.state == AQ_ABORTED ? raise_broken(L) : come_in(L, &b->barrier, t);
 }
 
@@ -99,7 +103,6 @@ static int barrier_wait(lua_State *L) {
   struct aq_task *t = aq_task_begin(L, aq_runtime(L), timeout_ns);
   bool must_wait = aq_barrier_must_wait(b);
   if (must_wait && timeout_ns == 0) return aq_task_time_out(L, t);
-  if (must_wait) aq_task_check_wait(L, t);
   lua_settop(L, 1);
   lua_pushinteger(L, (lua_Integer)aq_loop_deadline(t->future.rt->loop, timeout_ns));
   return look(L, t);

@@ -53,7 +53,7 @@ static int condition_locked(lua_State *L) {
 enum { PREDICATE_AT = 2, DEADLINE_AT, STATUS_AT, NOTIFIED_AT };
 
 /* Stands for a deadline when the predicate is asked a last time. */
-enum { TIME_IS_UP = -2 };
+enum { TIME_IS_UP = -3 }; /* AQ_NEVER and AQ_FAR are -1 and -2 */
 
 static int ask(lua_State *L);
 static int ask_a_last_time(lua_State *L);

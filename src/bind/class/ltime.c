@@ -72,6 +72,8 @@ static int shield_close(lua_State *L) {
 
 /* internal: puts the virtual clock in force, or the real one */
 static int use_virtual_clock(lua_State *L) {
+  if (aq_runtime(L)->loop->attachment != NULL)
+    return luaL_error(L, "a virtual clock is not for a run that is attached to the host's loop");
   aq_loop_use_virtual(aq_runtime(L)->loop, lua_toboolean(L, 1));
   return 0;
 }

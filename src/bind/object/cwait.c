@@ -14,6 +14,7 @@
 
 enum phase {
   NONE,   /* the struct is the caller's */
+  BEGINS, /* is being prepared, which may run code of the user's */
   GETS,   /* waits for an item, or is ready */
   PUTS,   /* waits for a slot, or is ready */
   STORED, /* the item of a put is in the queue already: ready to say so */
@@ -115,24 +116,6 @@ static int end_protected(lua_State *L) {
   return 0;
 }
 
-/* Stack: the error that `done` raised. */
-static int report_protected(lua_State *L) {
-  struct aq_runtime *rt = aq_runtime_of(L);
-  if (aq_error_is_exit(L, rt, 1)) return 0;
-  aq_error_text(L);
-  lua_pushfstring(L, "aqlua: error in a callback of a queue: %s\n", lua_tostring(L, -1));
-  aq_unhandled_text(rt, lua_tostring(L, -1));
-  return 0;
-}
-
-static void report(lua_State *L, struct aq_runtime *rt) {
-  lua_pushcfunction(L, report_protected);
-  lua_insert(L, -2);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
-  lua_pop(L, 1);
-  aq_unhandled_text(rt, "aqlua: error in a callback of a queue, not to be told in words\n");
-}
-
 static void wake(struct aq_waiter *waiter) {
   struct ending e = {AQ_CONTAINER(waiter, struct wait, waiter), false};
   struct aq_runtime *rt = e.wait->q->keep->rt;
@@ -141,7 +124,7 @@ static void wake(struct aq_waiter *waiter) {
   lua_pushlightuserdata(L, &e);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
   if (e.is_over) {
-    report(L, rt);
+    aq_unhandled_callback(L, rt, "a callback of a queue");
   } else { /* no memory for the call itself: once more, the ticket is kept */
     lua_pop(L, 1);
     aq_waiter_ready(waiter, waiter->status);
@@ -230,7 +213,9 @@ static int put_protected(lua_State *L) {
 
 static enum aq_status run(struct beginning *b, lua_CFunction function) {
   if (b->wait->phase != NONE) return AQ_BUSY;
+  b->wait->phase = BEGINS;
   enum aq_status status = aq_cqueue_call(b->q, function, b);
+  if (b->wait->phase == BEGINS) b->wait->phase = NONE; /* it failed */
   aq_keep_free(b->q->keep, b->slot);
   return status == AQ_OK ? b->status : status;
 }
@@ -279,7 +264,7 @@ static void drop_item(struct wait *w) {
 int aq_cwait_cancel(struct aq_cwait *public) {
   struct wait *w = public != NULL ? wait_of(public) : NULL;
   if (w == NULL || w->phase == NONE) return AQ_INVALID;
-  if (w->phase == ENDS) return AQ_BUSY;
+  if (w->phase == ENDS || w->phase == BEGINS) return AQ_BUSY;
   enum aq_status status = aq_cqueue_enter(w->q);
   if (status == AQ_WRONG_THREAD) return status;
   bool is_open = status == AQ_OK; /* else the queue has been finalized: lua_close is under way */

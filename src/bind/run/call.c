@@ -14,6 +14,7 @@ static int refuse(lua_State *L, int nargs, const char *why) {
 int aq_call(lua_State *L, int nargs, int nresults) {
   struct aq_runtime *rt = aq_runtime_of(L);
   if (rt == NULL) return refuse(L, nargs, "aq_call: luaopen_aqlua was not called");
+  if (rt->loop == NULL) return refuse(L, nargs, "aq_call: the state is being closed");
   if (rt->is_driven) return refuse(L, nargs, "aq.run: this state is running tasks already");
   if (rt->phase != AQ_NO_RUN || rt->loop->attachment != NULL)
     return refuse(L, nargs, "aq_call: a run is under way, by aq_start or aq_attach");

@@ -6,6 +6,7 @@
 #include "aqlua.h"
 #include "core/attach.h"
 #include "handle.h"
+#include "bind/base/keep.h"
 #include "run.h"
 
 /* ---- start and outcome ----------------------------------------------------------------------- */
@@ -15,10 +16,10 @@ int aq_start(lua_State *L, int nargs) {
   enum aq_status status = aq_runtime_enter(L, &rt);
   if (status == AQ_OK && (nargs < 0 || lua_gettop(L) <= nargs)) return AQ_INVALID;
   if (status == AQ_OK && rt->phase != AQ_NO_RUN) status = AQ_BUSY;
-  if (status == AQ_OK && aq_run_start(L, rt, nargs) == LUA_OK) return AQ_OK;
   if (status == AQ_OK) {
-    lua_pop(L, 2); /* the error: there is no memory for a task */
-    return AQ_NOMEM;
+    int error = aq_run_start(L, rt, nargs);
+    if (error != LUA_OK) lua_pop(L, 2); /* there is no memory, or it is no function */
+    return error == LUA_OK ? AQ_OK : error == LUA_ERRMEM ? AQ_NOMEM : AQ_INVALID;
   }
   if (status != AQ_INVALID) lua_pop(L, nargs + 1);
   return status;
@@ -44,13 +45,16 @@ static enum aq_status may_drive(lua_State *L, struct aq_runtime **rt) {
   return (*rt)->is_driven || (*rt)->current != NULL ? AQ_BUSY : AQ_OK;
 }
 
+/* Nothing is left to be driven: no run, and without one neither a task nor a wait of C's. */
 static bool is_done(const struct aq_runtime *rt) {
-  return rt->phase == AQ_RUN_OVER || (rt->phase == AQ_NO_RUN && aq_run_is_idle(rt));
+  if (rt->has_posts || aq_agenda_has_ready(&rt->loop->agenda)) return false;
+  if (rt->phase != AQ_NO_RUN) return rt->phase == AQ_RUN_OVER;
+  return aq_run_is_idle(rt) && (rt->keep == NULL || aq_list_alone(&rt->keep->waits));
 }
 
 /* Turns until nobody is ready, the time is up, or all is done. */
 static void take_turns(lua_State *L, struct aq_runtime *rt, uint64_t budget_ns) {
-  uint64_t end_ns = budget_ns > 0 ? uv_hrtime() + budget_ns : 0;
+  uint64_t end_ns = aq_later(uv_hrtime(), budget_ns);
   aq_run_turn(L, rt);
   while (budget_ns > 0 && !is_done(rt) && aq_agenda_has_ready(&rt->loop->agenda) &&
          uv_hrtime() < end_ns) {
@@ -62,7 +66,8 @@ static void take_turns(lua_State *L, struct aq_runtime *rt, uint64_t budget_ns) 
 enum aq_step aq_step(lua_State *L, uint64_t block_ns, uint64_t budget_ns) {
   struct aq_runtime *rt;
   if (may_drive(L, &rt) != AQ_OK || rt->loop->attachment != NULL) return AQ_STEP_REFUSED;
-  if (is_done(rt) && !aq_have_posts(rt)) return AQ_STEP_DONE;
+  bool had_posts = aq_have_posts(rt);
+  if (is_done(rt)) return AQ_STEP_DONE;
   struct aq_driving driving = aq_driving_begin(L, rt);
   uint64_t woken = rt->loop->agenda.woken;
   bool is_stuck = !aq_poll(rt, block_ns);
@@ -70,7 +75,8 @@ enum aq_step aq_step(lua_State *L, uint64_t block_ns, uint64_t budget_ns) {
   aq_driving_end(rt, driving);
   if (is_done(rt)) return AQ_STEP_DONE;
   if (is_stuck) return AQ_STEP_STUCK;
-  return rt->loop->agenda.woken != woken ? AQ_STEP_RAN : AQ_STEP_IDLE;
+  bool has_run = had_posts || rt->loop->agenda.woken != woken;
+  return has_run || aq_agenda_has_ready(&rt->loop->agenda) ? AQ_STEP_RAN : AQ_STEP_IDLE;
 }
 
 uint64_t aq_next_ns(lua_State *L) {
@@ -102,6 +108,7 @@ void aq_run_detach(struct aq_runtime *rt) {
 static void take_turn(void *ud) {
   struct aq_runtime *rt = ud;
   lua_State *L = rt->L;
+  if (rt->is_driven) return; /* a task is running the host's loop itself */
   struct aq_driving driving = aq_driving_begin(L, rt);
   aq_run_turn(L, rt);
   aq_driving_end(rt, driving);

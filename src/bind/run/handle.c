@@ -118,23 +118,6 @@ static int enter(lua_State *L) {
   return 0;
 }
 
-/* Stack: the error. */
-static int describe(lua_State *L) {
-  aq_error_text(L);
-  lua_pushfstring(L, "aqlua: error in a function that was posted: %s\n", lua_tostring(L, -1));
-  return 1;
-}
-
-/* Reports the error on top, and pops it. */
-static void report(lua_State *L, struct aq_runtime *rt) {
-  lua_pushcfunction(L, describe);
-  lua_insert(L, -2);
-  bool has_text = lua_pcall(L, 1, 1, 0) == LUA_OK;
-  aq_unhandled_text(rt, has_text ? lua_tostring(L, -1)
-                                 : "aqlua: error in a function that was posted\n");
-  lua_pop(L, 1);
-}
-
 static void drop(struct aq_post *post) {
   if (post->drop != NULL) post->drop(post);
 }
@@ -153,13 +136,14 @@ static void run(struct aq_mail *mail, enum aq_status status, void *ud) {
   if (!e.was_entered) drop(e.post);
   if (!has_failed) return;
   if (e.was_entered)
-    report(L, rt);
+    aq_unhandled_callback(L, rt, "a function that was posted");
   else
     lua_pop(L, 1);
 }
 
 void aq_run_posts(struct aq_runtime *rt) {
-  if (rt->has_posts) rt->has_posts = aq_inbox_drain(rt->gate->inbox, POSTS_PER_TURN);
+  rt->has_posts = aq_inbox_drain(rt->gate->inbox, POSTS_PER_TURN);
+  if (rt->has_posts) aq_loop_hurry(rt->loop);
 }
 
 bool aq_have_posts(struct aq_runtime *rt) {
@@ -167,10 +151,11 @@ bool aq_have_posts(struct aq_runtime *rt) {
   return rt->has_posts;
 }
 
-bool aq_poll(struct aq_runtime *rt, uint64_t block_ns) {
+bool aq_poll_posts(struct aq_runtime *rt, uint64_t block_ns) {
+  if (rt->loop->is_virtual && aq_have_posts(rt))
+    return true; /* the clock does not jump over them */
   uint64_t polled_at = rt->loop->polled_at_woken;
   bool may_go_on = aq_loop_poll(rt->loop, rt->has_posts ? 0 : block_ns);
-  if (rt->gate == NULL) return may_go_on;
   if (!may_go_on || polled_at != rt->loop->polled_at_woken) may_go_on |= aq_have_posts(rt);
   return may_go_on;
 }

@@ -239,7 +239,11 @@ static bool is_in_force(const struct aq_interrupt *i) {
 
 /* ---- the bell -------------------------------------------------------------------------------- */
 
-static void on_bell(uv_async_t *bell) { (void)bell; }
+/* A turn is to be taken, for the request to be seen. */
+static void on_bell(uv_async_t *bell) {
+  const struct aq_interrupt *i = bell->data;
+  aq_loop_hurry(i->rt->loop);
+}
 
 static void on_bell_closed(uv_handle_t *bell) { free(bell->data); }
 
@@ -254,7 +258,8 @@ void aq_interrupt_close(struct aq_runtime *rt) {
 
 struct aq_interrupt *aq_accept_interrupts(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
-  if (rt == NULL || rt->interrupt != NULL) return rt != NULL ? rt->interrupt : NULL;
+  if (rt == NULL || rt->loop == NULL) return NULL;
+  if (rt->interrupt != NULL) return rt->interrupt;
   struct aq_interrupt *i = calloc(1, sizeof *i);
   if (i == NULL) return NULL;
   if (uv_async_init(rt->loop->uv, &i->bell, on_bell) != 0) {

@@ -143,7 +143,7 @@ static void after_turn(lua_State *L, struct aq_runtime *rt) {
 }
 
 void aq_run_turn(lua_State *L, struct aq_runtime *rt) {
-  aq_run_posts(rt);
+  if (rt->has_posts) aq_run_posts(rt);
   aq_task_turn(rt);
   after_turn(L, rt);
 }

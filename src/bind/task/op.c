@@ -40,6 +40,9 @@ static struct op *op_of(struct aq_op *p) { return (struct op *)p; }
 
 static struct aq_op *public_of(struct op *o) { return (struct aq_op *)o; }
 
+/* Free when an operation has begun: one for itself, and one for whoever begins and ends before it waits. */
+enum { SLOTS = 2 };
+
 /* ---- results --------------------------------------------------------------------------------- */
 
 struct push {
@@ -83,8 +86,13 @@ static int push_protected(lua_State *L) {
 static void make_results(struct op *o, struct push p) {
   lua_State *L = o->rt->L;
   o->results.count = AQ_FAILED_RESULTS;
+  if (o->results.slot == 0 && o->rt->results.nfree < SLOTS) return; /* the last is another's */
   if (o->results.slot == 0) o->results.slot = aq_shelf_slot(&o->rt->results);
-  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  if (!lua_checkstack(L, LUA_MINSTACK)) {
+    aq_shelf_return(&o->rt->results, o->results.slot);
+    o->results.slot = 0;
+    return;
+  }
   lua_pushcfunction(L, push_protected);
   lua_pushlightuserdata(L, &p);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) keep(L, o, AQ_FAILED_RESULTS);
@@ -93,13 +101,19 @@ static void make_results(struct op *o, struct push p) {
 /* Pushes what was kept, and forgets it. */
 static void take(lua_State *L, struct aq_runtime *rt, struct aq_results *r) {
   aq_runtime_push_uv(L, rt, AQ_UV_RESULTS);
-  aq_shelf_take(L, &rt->results, -1, r->slot);
+  if (r->slot != 0)
+    aq_shelf_take(L, &rt->results, -1, r->slot);
+  else
+    lua_pushnil(L);
   lua_remove(L, -2);
   *r = (struct aq_results){0, AQ_NO_RESULTS};
 }
 
 static void forget(lua_State *L, struct aq_runtime *rt, struct aq_results *r) {
-  if (r->slot == 0) return;
+  if (r->slot == 0) {
+    r->count = AQ_NO_RESULTS;
+    return;
+  }
   if (r->count == AQ_NO_RESULTS)
     aq_shelf_return(&rt->results, r->slot);
   else
@@ -119,9 +133,11 @@ static int unpack(lua_State *L, int n) {
 int aq_op_results(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
   int n = rt != NULL ? rt->ended.count : AQ_NO_RESULTS;
-  if (rt == NULL || rt->ended.slot == 0) return 0;
+  if (rt == NULL || n == AQ_NO_RESULTS) return 0;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  bool was_kept = rt->ended.slot != 0;
   take(L, rt, &rt->ended);
+  if (n == AQ_FAILED_RESULTS && !was_kept) return aq_error_raise(L, AQ_NOMEM);
   if (n == AQ_FAILED_RESULTS) return lua_error(L);
   return n > 1 ? unpack(L, n) : n;
 }
@@ -177,8 +193,8 @@ static const struct aq_wait OPERATION = {"operation", finish, give_up};
 static int call_back(lua_State *L, struct op *o, enum aq_status status) {
   struct aq_runtime *rt = o->rt;
   aq_list_unlink(&o->link);
+  forget(L, rt, &rt->ended); /* an earlier continuation did not take them */
   if (status == AQ_OK && o->results.count != AQ_NO_RESULTS) {
-    forget(L, rt, &rt->ended); /* an earlier continuation did not take them */
     rt->ended = o->results;
     if (o->results.count == AQ_FAILED_RESULTS) status = AQ_ERROR;
   } else {
@@ -219,10 +235,10 @@ static struct aq_runtime *check_runtime(lua_State *L) {
   return rt;
 }
 
-static void reserve_slot(lua_State *L, struct aq_runtime *rt) {
+static void reserve_slots(lua_State *L, struct aq_runtime *rt) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   aq_runtime_push(L, rt);
-  aq_shelf_reserve(L, &rt->results, 1, -1, AQ_UV_RESULTS);
+  aq_shelf_reserve(L, &rt->results, SLOTS, -1, AQ_UV_RESULTS);
   lua_pop(L, 1);
 }
 
@@ -231,7 +247,7 @@ void aq_op_begin(lua_State *L, struct aq_op *p, const struct aq_op_kind *kind,
   struct aq_runtime *rt = check_runtime(L);
   if (rt->current == NULL) aq_task_refuse(L);
   aq_task_check_wait(L, rt->current);
-  if (rt->results.nfree == 0) reserve_slot(L, rt);
+  if (rt->results.nfree < SLOTS) reserve_slots(L, rt);
   struct op *o = op_of(p);
   *o = (struct op){.kind = kind, .rt = rt, .task = rt->current, .timeout_ns = timeout_ns};
   o->results.count = AQ_NO_RESULTS;
@@ -287,6 +303,7 @@ static int begin_completion(struct op *o) {
 
 static void settle(struct op *o) {
   bool waits = o->state == WAITING;
+  if (!waits && o->state != BEGUN) return; /* what makes its results has cancelled it */
   o->state = DONE;
   if (waits) aq_waiter_settle(&o->task->waiter, AQ_OK);
 }

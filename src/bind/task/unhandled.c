@@ -234,3 +234,26 @@ void aq_unhandled_early(lua_State *L, struct aq_runtime *rt) {
   if (rt->flushed < rt->failures)
     aq_loop_hurry(rt->loop); /* or the next turn may be long in coming */
 }
+
+/* Stack: what has raised it (light), the error. */
+static int describe_callback(lua_State *L) {
+  struct aq_runtime *rt = aq_runtime_of(L);
+  if (aq_error_is_exit(L, rt, 2)) return 0;
+  lua_pushcfunction(L, aq_error_text);
+  lua_pushvalue(L, 2);
+  lua_call(L, 1, 1);
+  lua_pushfstring(L, "aqlua: error in %s: %s\n", (const char *)lua_touserdata(L, 1),
+                  lua_tostring(L, -1));
+  aq_unhandled_text(rt, lua_tostring(L, -1));
+  return 0;
+}
+
+void aq_unhandled_callback(lua_State *L, struct aq_runtime *rt, const char *what) {
+  lua_pushlightuserdata(L, (void *)what);
+  lua_insert(L, -2);
+  lua_pushcfunction(L, describe_callback);
+  lua_insert(L, -3);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  aq_unhandled_text(rt, "aqlua: error in a callback, not to be told in words\n");
+}

@@ -33,4 +33,8 @@ bool aq_unhandled_now(lua_State *L, struct aq_runtime *rt);
 /* Hands `text` to the report hook, or to stderr, and counts it. */
 void aq_unhandled_text(struct aq_runtime *rt, const char *text);
 
+/* Reports the error on top, which `what`, a function of the embedder's, has raised; pops it. An exit is none.
+** [-1, +0, -] */
+void aq_unhandled_callback(lua_State *L, struct aq_runtime *rt, const char *what);
+
 #endif

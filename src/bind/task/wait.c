@@ -142,6 +142,7 @@ static void check_levels(lua_State *L, const struct aq_task *t) {
 /* For a wait inside a coroutine of the user's, which somebody might close with the stock function: the
 ** task keeps that one and the object at 1, so that the waiter does not outlive the thing it waits for. */
 static void keep_nested(lua_State *L, struct aq_task *t) {
+  if (lua_gettop(L) == 0) return;
   aq_task_push(L, t);
   lua_pushthread(L);
   aq_set_extra(L, -2, AQ_X_INNERMOST);
@@ -162,7 +163,7 @@ static void let_nested_go(lua_State *L, struct aq_task *t) {
 
 void aq_task_check_closely(lua_State *L, struct aq_task *t) {
   if (L != t->co || !lua_isyieldable(L)) check_levels(L, t);
-  if (L != t->co && lua_gettop(L) > 0) keep_nested(L, t);
+  if (L != t->co) keep_nested(L, t);
   if (aq_agenda_reserve(t->waiter.agenda) != AQ_OK) luaL_error(L, "not enough memory");
 }
 
@@ -235,6 +236,7 @@ int aq_task_wait(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
 
 int aq_task_wait_as_guest(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
   t->innermost = L;
+  if (L != t->co) keep_nested(L, t); /* again, if it waits again */
   if (t->requests > 0) interrupt(t);
   return suspend(L, t, wait, guest_wait_end);
 }
@@ -278,6 +280,7 @@ int aq_task_time_out(lua_State *L, struct aq_task *t) {
 
 int aq_task_wait_through(lua_State *L, struct aq_task *t, const struct aq_wait *wait) {
   t->innermost = L;
+  if (L != t->co) keep_nested(L, t); /* again: it waits again */
   t->waits_through = true;
   return suspend(L, t, wait, wait_end);
 }

@@ -53,7 +53,7 @@ void aq_task_check_closely(lua_State *L, struct aq_task *t);
 /* Makes sure that the running task can wait here, with a deadline: raises if not. */
 static inline void aq_task_check_wait(lua_State *L, struct aq_task *t) {
   const struct aq_heap *h = &t->waiter.agenda->deadlines;
-  if (L != t->co || !lua_isyieldable(L) || h->count == h->capacity) aq_task_check_closely(L, t);
+  if (L != t->co || !lua_isyieldable(L) || !aq_heap_has_room(h)) aq_task_check_closely(L, t);
 }
 
 /*
