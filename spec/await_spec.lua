@@ -170,6 +170,7 @@ describe("await", function()
 
   it("nothing that can wake it: DeadlockError", function()
     assert.equal("DeadlockError", try(aq.await, function() end))
+    assert.matches("%-%d+: await, for ", error_of(aq.await, function() end).message)
   end)
 
   it("cancelled: CancelledError, and a late done is ignored", function()

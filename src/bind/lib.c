@@ -65,6 +65,7 @@ int luaopen_aqlua(lua_State *L) {
   aq_open_inspect(L);
   aq_open_select(L);
   aq_open_branch(L);
+  aq_open_await(L);
   aq_set_internal(L, INTERNAL);
   set_version(L);
   lua_pushvalue(L, 1);

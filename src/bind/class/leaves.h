@@ -20,5 +20,6 @@ void aq_open_barrier(lua_State *L);
 void aq_open_coroutine(lua_State *L);
 void aq_open_select(lua_State *L);
 void aq_open_branch(lua_State *L);
+void aq_open_await(lua_State *L);
 
 #endif
