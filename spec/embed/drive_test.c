@@ -118,6 +118,16 @@ TEST(aq_stop_ends_a_run_without_an_outcome_of_its_own) {
   lua_close(L);
 }
 
+TEST(a_run_that_is_stuck_hears_an_interrupt) {
+  lua_State *L = open_state(NULL);
+  start(L, "aq.Event():wait()");
+  CHECK_EQ(run(L, AQ_FOREVER), AQ_STEP_STUCK);
+  CHECK(aq_interrupt(aq_accept_interrupts(L), "hung up"));
+  CHECK_EQ(run(L, AQ_FOREVER), AQ_STEP_DONE);
+  check_outcome(L, LUA_ERRRUN, "CancelledError: hung up");
+  lua_close(L);
+}
+
 TEST(without_a_run_tasks_are_stepped_until_none_is_left) {
   lua_State *L = open_state(NULL);
   CHECK_EQ(aq_step(L, AQ_FOREVER, 0), AQ_STEP_DONE);
@@ -317,6 +327,28 @@ TEST(a_deadline_of_cs_that_is_set_between_two_turns_comes) {
   CHECK_EQ(uv_run(&uv, UV_RUN_DEFAULT), 0);
   CHECK_EQ(waited, AQ_TIMEDOUT);
   aq_cqueue_drop(q);
+
+TEST(attached_a_run_that_sleeps_hears_an_interrupt) {
+  uv_loop_t uv;
+  lua_State *L = open_attached(&uv, "pcall(aq.sleep, 1000) return 'done'");
+  struct aq_interrupt *interrupt = aq_accept_interrupts(L);
+  uv_run(&uv, UV_RUN_NOWAIT);
+  CHECK(aq_interrupt(interrupt, "hung up"));
+  CHECK_EQ(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  CHECK_EQ(ends, 1);
+  close_attached(L, &uv);
+}
+
+TEST(attached_a_run_that_sleeps_is_stopped) {
+  uv_loop_t uv;
+  CHECK_EQ(uv_loop_init(&uv), 0);
+  lua_State *L = open_state(&uv);
+  start(L, "aq.sleep(1000)");
+  CHECK_EQ(aq_attach(L, NULL, NULL), AQ_OK);
+  uv_run(&uv, UV_RUN_NOWAIT);
+  aq_stop(L);
+  CHECK_EQ(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  check_outcome(L, LUA_OK, "nil");
   close_attached(L, &uv);
 }
 

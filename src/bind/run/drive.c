@@ -70,7 +70,7 @@ enum aq_step aq_step(lua_State *L, uint64_t block_ns, uint64_t budget_ns) {
   if (is_done(rt)) return AQ_STEP_DONE;
   struct aq_driving driving = aq_driving_begin(L, rt);
   uint64_t woken = rt->loop->agenda.woken;
-  bool is_stuck = !aq_poll(rt, block_ns);
+  bool is_stuck = !aq_poll(rt, block_ns) && !rt->wants;
   if (!is_stuck) take_turns(L, rt, budget_ns);
   aq_driving_end(rt, driving);
   if (is_done(rt)) return AQ_STEP_DONE;
