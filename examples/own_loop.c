@@ -6,26 +6,16 @@
 #include <uv.h>
 
 static const char SCRIPT[] = "local aq = require 'aqlua'\n"
-                             "ticks = aq.Queue { name = 'ticks' }\n"
+                             "local ticks = ...\n"
                              "aq.create_task(function() error('lost', 0) end)\n"
                              "for _ = 1, 2 do print('tick ' .. ticks:get()) end\n";
 
-static int ticks = 0;
+static struct aq_cqueue *ticks;
 
-/* Protected: ticks:put_nowait(n). */
-static int put_tick(lua_State *L) {
-  if (lua_getglobal(L, "ticks") == LUA_TNIL) return 0;
-  lua_getfield(L, -1, "put_nowait");
-  lua_insert(L, -2);
-  lua_pushinteger(L, ++ticks);
-  lua_call(L, 2, 0);
-  return 0;
-}
-
+/* Outside of tasks: it cannot wait, and need not. */
 static void on_timer(uv_timer_t *timer) {
-  lua_State *L = timer->data;
-  lua_pushcfunction(L, put_tick);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+  struct aq_value v = {.kind = AQ_V_INTEGER, .as.integer = ++*(int *)timer->data};
+  aq_cqueue_put(ticks, &v);
 }
 
 static void report(void *ud, const char *text) {
@@ -33,30 +23,34 @@ static void report(void *ud, const char *text) {
   ++*(int *)ud;
 }
 
+/* Leaves the script's function and its argument. */
 static int open_all(lua_State *L) {
   luaL_openlibs(L);
   luaL_requiref(L, "aqlua", luaopen_aqlua, 0);
   if (luaL_loadstring(L, SCRIPT) != LUA_OK) return lua_error(L);
-  return 1;
+  if (aq_cqueue_new(L, &ticks, 0, "ticks") != AQ_OK) return aq_raise(L, AQ_NOMEM);
+  if (aq_cqueue_push(L, ticks) != AQ_OK) return aq_raise(L, AQ_NOMEM);
+  return 2;
 }
 
 int main(void) {
   uv_loop_t loop;
   uv_timer_t timer;
-  int reports = 0;
+  int reports = 0, count = 0;
   lua_State *L = luaL_newstate();
   if (L == NULL || uv_loop_init(&loop) != 0) return 1;
   aq_use_loop(L, &loop);
   lua_pushcfunction(L, open_all);
-  if (lua_pcall(L, 0, 1, 0) != LUA_OK) return 1;
+  if (lua_pcall(L, 0, 2, 0) != LUA_OK) return 1;
   aq_set_report(L, report, &reports);
 
   uv_timer_init(&loop, &timer);
-  timer.data = L;
+  timer.data = &count;
   uv_timer_start(&timer, on_timer, 10, 10);
-  int status = aq_call(L, 0, 0);
+  int status = aq_call(L, 1, 0);
   uv_close((uv_handle_t *)&timer, NULL);
 
+  aq_cqueue_drop(ticks);
   lua_close(L);
   uv_run(&loop, UV_RUN_DEFAULT); /* lets all handles finish closing */
   printf("status %d, reports %d, loop %d\n", status, reports, uv_loop_close(&loop));

@@ -3,7 +3,8 @@
 --   * A file is a program by itself, in C or, if it ends in .cpp, in C++.
 --   * What it prints is in its comments, in their order: /* --> text */ or // --> text.
 --   * Libraries beside aqlua and what that needs are named in its first line, as pkg-config knows
---     them: // pkg-config: hiredis. Where one is not installed, the example is pending.
+--     them: // pkg-config: hiredis. Programs that it starts likewise: // program: redis-server.
+--     Where one is not installed, the example is pending.
 --
 -- It is run by itself and under valgrind, there with the static library; in the sanitizers'
 -- variant it is run with them.
@@ -34,11 +35,14 @@ local function announced(text)
 end
 
 -- Why an example cannot be built here, or nil.
-local function obstacle(path, modules)
+local function obstacle(path, modules, programs)
   if path:find "%.cpp$" and not installed.has(installed.cxx) then return "no " .. installed.cxx end
   for module in modules:gmatch "%S+" do
     local is_there = os.execute("pkg-config --exists " .. helper.quote(module))
     if not is_there then return "no " .. module end
+  end
+  for program in programs:gmatch "%S+" do
+    if not installed.has(program) then return "no " .. program end
   end
 end
 
@@ -59,7 +63,8 @@ describe("examples/", function()
     local expected = announced(text)
     assert.is_true(expected ~= "", path .. " does not say what it prints")
     local modules = text:match "^// pkg%-config: ([^\n]*)" or ""
-    local why = obstacle(path, modules)
+    local programs = text:match "\n// program: ([^\n]*)" or ""
+    local why = obstacle(path, modules, programs)
       or way.command ~= "" and not installed.has(way.command) and "no " .. way.command:match "%S+"
     if why then return pending(why) end
 

@@ -2,8 +2,8 @@
 ** aqlua.h - tasks and queues for Lua 5.4, for those who embed them: the one header to include.
 **
 ** Link with libaqlua, Lua 5.4 and libuv. Everything here is called on the thread that uses the
-** lua_State, unless it says "any thread". The library prints nothing unless it is told to, installs no signal handler, changes
-** no locale or stdio setting and never ends the process.
+** lua_State, unless its comment says: any thread. The library prints nothing unless it is told to,
+** installs no signal handler, changes no locale or stdio setting and never ends the process.
 */
 #ifndef AQLUA_H
 #define AQLUA_H
@@ -49,7 +49,12 @@ AQ_API int luaopen_aqlua(lua_State *L);
 */
 AQ_API void aq_use_loop(lua_State *L, struct uv_loop_s *loop);
 
-/* The loop that the runtime of `L` runs on, or NULL before luaopen_aqlua. */
+/*
+** The loop that the runtime of `L` runs on, or NULL before luaopen_aqlua. If it is the runtime's
+** own, the host closes its handles there before lua_close, and has no request under way: lua_close
+** turns the loop once more, and what is not over by then never calls back. Who has what cannot be
+** stopped, such as uv_getaddrinfo, uses aq_use_loop.
+*/
 AQ_API struct uv_loop_s *aq_uv_loop(lua_State *L);
 
 /*
@@ -65,14 +70,16 @@ AQ_API int aq_call(lua_State *L, int nargs, int nresults);
 
 /*
 ** A host that has a loop of its own starts a run and drives it, by aq_step or aq_attach, instead of
-** handing its thread to aq_call. A run is a main task and then, when that has ended, the end of all other
-** tasks. Tasks may also be made without a run (aq_spawn); then there is no main task to wait for.
+** handing its thread to aq_call. A run is a main task and then, when that has ended, the end of all
+** other tasks. Tasks may also be made without a run (aq_spawn); then there is no main task to wait
+** for.
 */
 
 /*
-** Starts a run: the function and its `nargs` arguments, which are popped, become the main task. Nothing of
-** it happens before a step. AQ_OK; AQ_BUSY: there is a run, or one whose outcome was not fetched; AQ_NOMEM;
-** AQ_CLOSED: no runtime (any more); AQ_WRONG_THREAD; AQ_INVALID: with nothing popped.
+** Starts a run: the function and its `nargs` arguments, which are popped, become the main task.
+** Nothing of it happens before a step. AQ_OK; AQ_BUSY: there is a run, or one whose outcome was not
+** fetched; AQ_NOMEM; AQ_CLOSED: no runtime (any more); AQ_WRONG_THREAD; AQ_INVALID: with nothing
+** popped.
 */
 AQ_API int aq_start(lua_State *L, int nargs);
 
@@ -85,29 +92,30 @@ enum aq_step {
 };
 
 /*
-** Polls once, for at most `block_ns` nanoseconds if nobody is ready (AQ_FOREVER: until something comes; 0:
-** not at all), and takes turns: until nobody is ready or `budget_ns` is used up; with 0, one turn.
+** Polls once, for at most `block_ns` nanoseconds if nobody is ready (AQ_FOREVER: until something
+** comes; 0: not at all), and takes turns: until nobody is ready or `budget_ns` is used up; with 0,
+** one turn.
 */
 AQ_API enum aq_step aq_step(lua_State *L, uint64_t block_ns, uint64_t budget_ns);
 
 /*
-** For how many nanoseconds nothing will happen that is known now: how long a host may sleep in a loop that
-** is not libuv's, beside watching uv_backend_fd(aq_uv_loop(L)). 0: step now. AQ_FOREVER: only I/O, a post or
-** the host can bring something, or all is done.
+** For how many nanoseconds nothing will happen that is known now: how long a host may sleep in a
+** loop that is not libuv's, beside watching uv_backend_fd(aq_uv_loop(L)). 0: step now. AQ_FOREVER:
+** only I/O, a post or the host can bring something, or all is done.
 */
 AQ_API uint64_t aq_next_ns(lua_State *L);
 
 /*
-** After AQ_STEP_STUCK: the wait that the run depends on raises DeadlockError, with a list of all tasks that
-** wait (O3). AQ_OK; AQ_INVALID: not stuck, or there is no run.
+** After AQ_STEP_STUCK: the wait that the run depends on raises DeadlockError, with a list of all
+** tasks that wait (O3). AQ_OK; AQ_INVALID: not stuck, or there is no run.
 */
 AQ_API int aq_break_deadlock(lua_State *L);
 
 /*
-** From now on the host's own uv_run takes the turns. Ready tasks and deadlines keep the loop alive; tasks
-** that only wait do not. When a run ends it is detached, and `ended(ud)` is called (NULL: nothing is), inside
-** uv_run; it may fetch the outcome and start the next run, but not close the state. AQ_OK, AQ_BUSY: attached already, or the run is over; AQ_NOMEM;
-** AQ_INVALID: under the virtual clock.
+** From now on the host's own uv_run takes the turns. Ready tasks and deadlines keep the loop alive;
+** tasks that only wait do not. When a run ends it is detached, and `ended(ud)` is called (NULL:
+** nothing is), inside uv_run; it may fetch the outcome. AQ_OK, AQ_BUSY: attached already, or the
+** run is over; AQ_NOMEM; AQ_INVALID: under the virtual clock.
 */
 AQ_API int aq_attach(lua_State *L, void (*ended)(void *ud), void *ud);
 
@@ -123,9 +131,9 @@ AQ_API int aq_outcome(lua_State *L, int nresults);
 /* ---- any thread ------------------------------------------------------------------------------ */
 
 /*
-** A handle is how other threads reach a runtime. It is a counted block: it may be copied, used and dropped on
-** any thread, also after the runtime's end, when posting answers AQ_CLOSED. Not in a signal handler, and after
-** a fork only exec.
+** A handle is how other threads reach a runtime. It is a counted block: it may be copied, used and
+** dropped on any thread, also after the runtime's end, when posting answers AQ_CLOSED. Not in a
+** signal handler, and after a fork only exec.
 */
 struct aq_handle;
 
@@ -145,8 +153,9 @@ AQ_API struct aq_handle *aq_handle_copy(struct aq_handle *h);
 AQ_API void aq_handle_drop(struct aq_handle *h);
 
 /*
-** Part of a struct of the caller's: posting it allocates nothing. Exactly one of the two is called, once, if
-** aq_post has answered AQ_OK; from then on the post is the caller's again, to free or to post.
+** Part of a struct of the caller's: posting it allocates nothing. It need not be zeroed. Exactly
+** one of the two is called, once, if aq_post has answered AQ_OK; from then on the post is the
+** caller's again, to free or to post.
 */
 struct aq_post {
   void (*run)(lua_State *L,
@@ -156,22 +165,26 @@ struct aq_post {
 };
 
 /*
-** Has `post->run` called on the runtime's thread, with the next turn, outside of tasks and of libuv's
-** callbacks; in order for each thread that posts. Any thread. AQ_OK; AQ_CLOSED, AQ_INVALID: nothing will be
-** called. Posts that come while the runtime is awake cost no system call.
+** Has `post->run` called on the runtime's thread, with the next turn, outside of tasks and of
+** libuv's callbacks; in order for each thread that posts. Any thread. AQ_OK; AQ_CLOSED, AQ_INVALID:
+** nothing will be called. Posts that come while the runtime is awake cost no system call.
 */
 AQ_API int aq_post(struct aq_handle *h, struct aq_post *post);
 
 /*
-** The same for a function and its argument, in memory that is allocated: `run(L, arg)`, or else `drop(arg)`.
-** Also AQ_NOMEM, and AQ_FULL if 65,536 such calls wait to be run; then `arg` stays the caller's.
+** The same for a function and its argument, in memory that is allocated: `run(L, arg)`, or else
+** `drop(arg)`, which may be NULL. Also AQ_NOMEM, and AQ_FULL if 65,536 such calls wait to be run;
+** then `arg` stays the caller's.
 */
 AQ_API int aq_post_call(struct aq_handle *h, void (*run)(lua_State *L, void *arg),
                         void (*drop)(void *arg), void *arg);
 
+/* ---- ending, and reports --------------------------------------------------------------------- */
+
 /*
 ** From a task, or from a callback on the loop's thread: makes aq_call stop taking turns for its
-** main task; it then cancels all tasks, waits for them, and returns LUA_OK without results.
+** main task; it then cancels all tasks, waits for them, and returns LUA_OK with nil for each result.
+** A run that is driven otherwise ends likewise.
 */
 AQ_API void aq_stop(lua_State *L);
 
@@ -210,6 +223,8 @@ AQ_API void aq_set_report(lua_State *L, void (*report)(void *ud, const char *tex
 */
 AQ_API void aq_set_debug(lua_State *L, int on);
 
+/* ---- interrupts ------------------------------------------------------------------------------ */
+
 /*
 ** Stopping the program from a signal handler. The library installs none. A handler of the
 ** embedder's, running on the thread that uses `L`, may call aq_interrupt and aq_report_tasks on
@@ -221,17 +236,18 @@ struct aq_interrupt;
 AQ_API struct aq_interrupt *aq_accept_interrupts(lua_State *L);
 
 /*
-** Cancels the main task of the aq_call under way, with `why` (a static string) as the message. Lua
-** code that goes on for 50 ms more without suspending has CancelledError raised in it, once, and
-** its task is cancelled. Returns 0, with nothing done, if the program is already on its way to end
-** because of an earlier call: the main task was cancelled so and has not called uncancel().
+** Cancels the main task of the aq_call or run under way, with `why` (a static string) as the
+** message. Lua code that goes on for 50 ms more without suspending has CancelledError raised in it,
+** once, and its task is cancelled. Returns 0, with nothing done, if the program is already on its
+** way to end because of an earlier call: the main task was cancelled so and has not called
+** uncancel().
 */
 AQ_API int aq_interrupt(struct aq_interrupt *i, const char *why);
 
 /* Has a text on all tasks handed to the report hook, or printed on stderr, soon; goes on then. */
 AQ_API void aq_report_tasks(struct aq_interrupt *i);
 
-/* True if the latest aq_call ended, or is about to, because of aq_interrupt. */
+/* True if the latest aq_call or run ended, or is about to, because of aq_interrupt. */
 AQ_API int aq_interrupted(lua_State *L);
 
 /* ---- queues ----------------------------------------------------------------------------------
@@ -502,8 +518,8 @@ struct aq_branch_def {
 AQ_API int aq_push_branch(lua_State *L, int idx, const struct aq_branch_def *def, void *object);
 
 /*
-** The branch that waits with `w` is ready: its select chooses it, and the others leave. `w` is not to be
-** used any more. 0: it does not wait. From anywhere on the loop's thread.
+** The branch that waits with `w` is ready: its select chooses it, and the others leave. `w` is not
+** to be used any more. 0: it does not wait. From anywhere on the loop's thread.
 */
 AQ_API int aq_branch_notify(struct aq_branch_wait *w);
 
@@ -528,18 +544,20 @@ struct aq_ctask;
 typedef void aq_ended(lua_State *L, int status, void *ud);
 
 /*
-** Makes a task, as aq.create_task does. Stack: a function and its `nargs` arguments, which are popped,
-** whatever comes of it (but not on a wrong thread). Tasks run while somebody drives. `t` and `ended` may be NULL;
-** what is put into `*t` is to be dropped.
+** Makes a task, as aq.create_task does. Stack: a function and its `nargs` arguments, which are
+** popped, whatever comes of it (but not on a wrong thread). Tasks run while somebody drives:
+** aq_call, aq_step, or uv_run after aq_attach. `t` and `ended` may be NULL; what is put into `*t`
+** is to be dropped.
 **
-** AQ_OK; then `ended` will be called, whatever happens. Else no task was made, `*t` is NULL and `ended`
-** will not be called: AQ_INVALID (no function), AQ_NOMEM, AQ_CLOSED (before luaopen_aqlua too).
+** AQ_OK; then `ended` will be called, whatever happens. Else no task was made, `*t` is NULL and
+** `ended` will not be called: AQ_INVALID (no function), AQ_NOMEM, AQ_CLOSED (before luaopen_aqlua
+** too).
 */
 AQ_API int aq_spawn(lua_State *L, int nargs, struct aq_ctask **t, aq_ended *ended, void *ud);
 
 /*
-** As task:cancel(message); `message` may be NULL. AQ_OK, AQ_INVALID: it has ended, AQ_CLOSED; AQ_NOMEM: it is
-** cancelled, but without the message.
+** As task:cancel(message); `message` may be NULL. AQ_OK, AQ_INVALID: it has ended, AQ_CLOSED;
+** AQ_NOMEM: it is cancelled, but without the message.
 */
 AQ_API int aq_ctask_cancel(struct aq_ctask *t, const char *message);
 
@@ -558,6 +576,8 @@ AQ_API struct aq_ctask *aq_ctask_hold(struct aq_ctask *t);
 /* One handle less, at any time, also after lua_close; the task runs on. NULL is allowed. */
 AQ_API void aq_ctask_drop(struct aq_ctask *t);
 
+/* ---- errors, classes and names --------------------------------------------------------------- */
+
 /*
 ** Errors, classes and names from C, for what is to be one with the library. On the thread that uses the
 ** state. What returns a status raises no errors: AQ_INVALID, AQ_NOMEM, AQ_CLOSED, AQ_WRONG_THREAD.
@@ -565,36 +585,39 @@ AQ_API void aq_ctask_drop(struct aq_ctask *t);
 struct luaL_Reg;
 
 /*
-** Makes aq.<name> the bare value of a new kind of error, with `text` as its message. It equals all errors
-** of the kind, and those of the kinds that have it as their `parent` (a name, or NULL). To define it again
-** with the same parent changes nothing. AQ_INVALID: no such parent, or the name is taken or is none.
+** Makes aq.<name> the bare value of a new kind of error, with `text` as its message. It equals all
+** errors of the kind, and those of the kinds that have it as their `parent` (a name, or NULL). To
+** define it again with the same parent changes nothing. AQ_INVALID: no such parent, or the name is
+** taken or is none.
 */
 AQ_API int aq_define_error(lua_State *L, const char *name, const char *parent, const char *text);
 
 /*
-** Pushes a new error value of a kind, e.g. "TimeoutError"; NULL as the message: that of the bare value.
-** Pushes a string that says why, if it returns anything but AQ_OK: so that `return lua_error(L)` may follow in
-** any case. (Nothing on a wrong thread, and nothing without memory for the stack.)
+** Pushes a new error value of a kind, e.g. "TimeoutError"; NULL as the message: that of the bare
+** value. Pushes a string that says why, if it returns anything but AQ_OK: so that `return
+** lua_error(L)` may follow in any case. (Nothing on a wrong thread, and nothing without memory for
+** the stack.)
 */
 AQ_API int aq_push_error(lua_State *L, const char *name, const char *message);
 
 /*
 ** The same for an error of the system: aq.OSError, or the kind below it that fits, e.g.
-** aq.FileNotFoundError. `error` is libuv's number, or errno. Fields: code ("ENOENT"), errno, syscall, message
-** ("open /tmp/x: no such file or directory"). `syscall` ("open") and `what` ("/tmp/x") may be NULL.
+** aq.FileNotFoundError. `error` is libuv's number, or errno. Fields: code ("ENOENT"), errno,
+** syscall, message ("open /tmp/x: no such file or directory"). `syscall` ("open") and `what`
+** ("/tmp/x") may be NULL.
 */
 AQ_API int aq_push_os_error(lua_State *L, int error, const char *syscall, const char *what);
 
 /*
-** Pops a value and makes it a field of the error value at `idx`. AQ_INVALID: that is none, or a bare one,
-** which all share.
+** Pops a value and makes it a field of the error value at `idx`. AQ_INVALID: that is none, or a
+** bare one, which all share.
 */
 AQ_API int aq_set_error_field(lua_State *L, int idx, const char *key);
 
 /*
-** Makes a class of userdata. `methods` become its __index, `meta` the rest of its metatable; either may be
-** NULL. tostring gives "name: address" unless there is a __tostring. To define it again with the same
-** `methods` changes nothing; with others: AQ_INVALID.
+** Makes a class of userdata. `methods` become its __index, `meta` the rest of its metatable; either
+** may be NULL. tostring gives "name: address" unless there is a __tostring. To define it again with
+** the same `methods` changes nothing; with others: AQ_INVALID.
 */
 AQ_API int aq_define_class(lua_State *L, const char *name, const struct luaL_Reg *methods,
                            const struct luaL_Reg *meta);
@@ -609,9 +632,9 @@ AQ_API void *aq_check_object(lua_State *L, int idx, const char *class_name);
 AQ_API void *aq_to_object(lua_State *L, int idx, const char *class_name);
 
 /*
-** aq.<name> will be made when it is first touched, or by pairs(aq): open(L) is called with the name and the
-** module table, and returns the value. If it raises, that is raised, and the next touch calls it again; pairs
-** leaves the name out. AQ_INVALID: the name is taken.
+** aq.<name> will be made when it is first touched, or by pairs(aq): open(L) is called with the name
+** and the module table, and returns the value. If it raises, that is raised, and the next touch
+** calls it again; pairs leaves the name out. AQ_INVALID: the name is taken.
 */
 AQ_API int aq_add_opener(lua_State *L, const char *name, lua_CFunction open);
 
