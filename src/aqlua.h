@@ -86,7 +86,7 @@ AQ_API int aq_start(lua_State *L, int nargs);
 enum aq_step {
   AQ_STEP_RAN,  /* somebody went on; others may be ready already */
   AQ_STEP_IDLE, /* nobody did; something may come: I/O, a deadline, a post */
-  AQ_STEP_DONE, /* the run is over, and aq_outcome tells how; without a run: no task is left */
+  AQ_STEP_DONE, /* the run is over, and aq_outcome tells how; without a run: nothing is left */
   AQ_STEP_STUCK, /* nothing can ever happen but by the host: it wakes somebody, or aq_break_deadlock */
   AQ_STEP_REFUSED /* no runtime, wrong thread, attached, or called from inside a turn */
 };

@@ -327,6 +327,8 @@ TEST(a_deadline_of_cs_that_is_set_between_two_turns_comes) {
   CHECK_EQ(uv_run(&uv, UV_RUN_DEFAULT), 0);
   CHECK_EQ(waited, AQ_TIMEDOUT);
   aq_cqueue_drop(q);
+  close_attached(L, &uv);
+}
 
 TEST(attached_a_run_that_sleeps_hears_an_interrupt) {
   uv_loop_t uv;
