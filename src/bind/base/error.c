@@ -19,14 +19,14 @@ struct error {
 enum { UV_MESSAGE = 1, UV_FIELDS = 2, UV_COUNT = 2 }; /* nil: the kind's; nil: none */
 
 static const struct aq_kind KINDS[AQ_E_COUNT] = {
-  [AQ_E_CANCELLED] = {"CancelledError", "the task was cancelled"},
-  [AQ_E_TIMEOUT] = {"TimeoutError", "the time is up"},
-  [AQ_E_QUEUE_EMPTY] = {"QueueEmpty", "no item is free in the queue"},
-  [AQ_E_QUEUE_FULL] = {"QueueFull", "no slot is free in the queue"},
-  [AQ_E_QUEUE_SHUTDOWN] = {"QueueShutDown", "the queue has been shut down"},
-  [AQ_E_INVALID_STATE] = {"InvalidStateError", "the result is not there yet, or already"},
-  [AQ_E_BROKEN_BARRIER] = {"BrokenBarrierError", "the barrier was broken"},
-  [AQ_E_DEADLOCK] = {"DeadlockError", "nothing can ever wake the waiting tasks"},
+  [AQ_E_CANCELLED] = {"CancelledError", "the task was cancelled", NULL},
+  [AQ_E_TIMEOUT] = {"TimeoutError", "the time is up", NULL},
+  [AQ_E_QUEUE_EMPTY] = {"QueueEmpty", "no item is free in the queue", NULL},
+  [AQ_E_QUEUE_FULL] = {"QueueFull", "no slot is free in the queue", NULL},
+  [AQ_E_QUEUE_SHUTDOWN] = {"QueueShutDown", "the queue has been shut down", NULL},
+  [AQ_E_INVALID_STATE] = {"InvalidStateError", "the result is not there yet, or already", NULL},
+  [AQ_E_BROKEN_BARRIER] = {"BrokenBarrierError", "the barrier was broken", NULL},
+  [AQ_E_DEADLOCK] = {"DeadlockError", "nothing can ever wake the waiting tasks", NULL},
 };
 
 void aq_error_push_new(lua_State *L, const struct aq_kind *kind, bool is_bare) {
