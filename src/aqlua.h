@@ -114,8 +114,9 @@ AQ_API int aq_break_deadlock(lua_State *L);
 /*
 ** From now on the host's own uv_run takes the turns. Ready tasks and deadlines keep the loop alive;
 ** tasks that only wait do not. When a run ends it is detached, and `ended(ud)` is called (NULL:
-** nothing is), inside uv_run; it may fetch the outcome. AQ_OK, AQ_BUSY: attached already, or the
-** run is over; AQ_NOMEM; AQ_INVALID: under the virtual clock.
+** nothing is), inside uv_run; it may fetch the outcome and start the next run, but not close the
+** state. AQ_OK, AQ_BUSY: attached already, or the run is over; AQ_NOMEM; AQ_INVALID: under the
+** virtual clock.
 */
 AQ_API int aq_attach(lua_State *L, void (*ended)(void *ud), void *ud);
 
