@@ -14,8 +14,6 @@ struct aq_attachment {
   int nopen;        /* handles that libuv has not closed yet */
 };
 
-static const uint64_t NS_PER_MS = 1000000;
-
 static void take_turn(struct aq_attachment *a);
 
 static void on_idle(uv_idle_t *idle) { take_turn(idle->data); }
@@ -31,14 +29,6 @@ static void on_ready(struct aq_agenda *agenda) {
   aq_attachment_look(loop->attachment);
 }
 
-/* libuv counts in cut-off milliseconds from when it last looked at the clock. */
-static void set_timer(struct aq_attachment *a, uint64_t deadline_ns) {
-  uint64_t now_ns = uv_hrtime();
-  uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-  uv_update_time(a->loop->uv);
-  uv_timer_start(&a->timer, on_timer, left_ns / NS_PER_MS + (left_ns % NS_PER_MS > 0), 0);
-}
-
 /* The handles are set for what is to come. */
 static void settle(struct aq_attachment *a) {
   const struct aq_agenda *agenda = &a->loop->agenda;
@@ -51,7 +41,7 @@ static void settle(struct aq_attachment *a) {
   if (deadline_ns == AQ_NEVER)
     uv_timer_stop(&a->timer);
   else
-    set_timer(a, deadline_ns);
+    aq_loop_start_timer(&a->timer, on_timer, deadline_ns);
 }
 
 static void take_turn(struct aq_attachment *a) {

@@ -128,20 +128,25 @@ static void poll(struct aq_loop *loop, uv_run_mode mode) {
 ** must not happen. */
 static void on_timer(uv_timer_t *timer) { uv_stop(timer->loop); }
 
+/* libuv counts in whole milliseconds, from when it last looked at the clock. */
+void aq_loop_start_timer(uv_timer_t *timer, uv_timer_cb fire, uint64_t deadline_ns) {
+  uint64_t now_ns = uv_hrtime();
+  uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+  uv_update_time(timer->loop);
+  uv_timer_start(timer, fire, left_ns / NS_PER_MS + (left_ns % NS_PER_MS > 0), 0);
+}
+
 /*
 ** Blocks until `deadline_ns` or until libuv has had something to do. libuv counts in cut-off
 ** milliseconds, so it may come back a little early; the turn then fires nothing and the next step
 ** blocks for the rest. Nothing ever fires before its time.
 */
 static void poll_until(struct aq_loop *loop, uint64_t deadline_ns) {
-  uint64_t now_ns = uv_hrtime();
-  if (deadline_ns <= now_ns) {
+  if (deadline_ns <= uv_hrtime()) {
     poll(loop, UV_RUN_NOWAIT);
     return;
   }
-  uv_update_time(loop->uv);
-  uv_timer_start(&loop->part->timer, on_timer, (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS,
-                 0);
+  aq_loop_start_timer(&loop->part->timer, on_timer, deadline_ns);
   poll(loop, UV_RUN_ONCE);
   uv_timer_stop(&loop->part->timer);
 }

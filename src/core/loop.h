@@ -57,6 +57,9 @@ int aq_loop_new(struct aq_loop **loop, uv_loop_t *uv, struct aq_alloc alloc);
 */
 void aq_loop_free(struct aq_loop *loop);
 
+/* Starts a timer of the uv loop that fires at the deadline, or a little before or after. */
+void aq_loop_start_timer(uv_timer_t *timer, uv_timer_cb fire, uint64_t deadline_ns);
+
 /* The clock in nanoseconds, read afresh: monotonic, from an arbitrary start. */
 uint64_t aq_loop_now(const struct aq_loop *loop);
 

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 
 #include "aqlua.h"
+#include "bind/task/task.h"
 #include "bind/task/wait.h"
 #include "leaves.h"
 
@@ -109,13 +110,6 @@ static int started(lua_State *L, int status, lua_KContext ctx) {
   return aq_op_wait(L, &c->op, 0, finish);
 }
 
-static bool can_be_called(lua_State *L, int idx) {
-  if (lua_isfunction(L, idx)) return true;
-  if (luaL_getmetafield(L, idx, "__call") == LUA_TNIL) return false;
-  lua_pop(L, 1);
-  return true;
-}
-
 /* Puts the call at 1, below the function, and pushes its `done`. */
 static struct call *push_call(lua_State *L, uint64_t timeout_ns) {
   struct call *c = lua_newuserdatauv(L, sizeof *c, 1);
@@ -130,7 +124,7 @@ static struct call *push_call(lua_State *L, uint64_t timeout_ns) {
 /* aq.await(start[, timeout]) */
 static int await(lua_State *L) {
   lua_settop(L, 2);
-  if (!can_be_called(L, 1)) return luaL_typeerror(L, 1, "function");
+  if (!aq_task_can_call(L, 1)) return luaL_typeerror(L, 1, "function");
   uint64_t timeout_ns = aq_check_timeout(L, 2);
   aq_task_running(L, aq_runtime(L));
   struct call *c = push_call(L, timeout_ns);

@@ -146,14 +146,11 @@ struct transfer {
   enum aq_status status;
 };
 
-/* Stack: queue and value. What a full queue drops is left to the collector. */
+/* Stack: queue and value. */
 static enum aq_status put(lua_State *L, struct aq_queue_object *qo) {
   struct aq_item item;
   aq_queue_prepare_put(L, qo, 2, &item);
-  enum aq_status status = aq_queue_try_put(L, qo, &item);
-  if (status != AQ_FULL || !aq_queue_drops(&qo->queue)) return status;
-  aq_queue_drop_put(L, qo, &item);
-  return AQ_OK;
+  return aq_queue_put_or_drop(L, qo, &item);
 }
 
 static int put_protected(lua_State *L) {

@@ -201,11 +201,7 @@ static int put_protected(lua_State *L) {
   aq_value_to_lua(L, b->v);
   b->slot = aq_keep_slot(L, b->q->keep);
   aq_queue_prepare_put(L, qo, 2, &item);
-  enum aq_status status = aq_queue_try_put(L, qo, &item);
-  if (status == AQ_FULL && aq_queue_drops(&qo->queue)) {
-    aq_queue_drop_put(L, qo, &item);
-    status = AQ_OK;
-  }
+  enum aq_status status = aq_queue_put_or_drop(L, qo, &item);
   b->status = status == AQ_FULL ? reserve_deadline(b) : status == AQ_NOMEM ? AQ_NOMEM : AQ_OK;
   if (b->status == AQ_OK) begin_put(L, b, status, &item);
   return 0;

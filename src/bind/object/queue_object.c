@@ -41,6 +41,15 @@ int aq_queue_drop_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *
   return aq_queue_push_item(L, qo, aq_queue_put_dropping(&qo->queue, *item));
 }
 
+enum aq_status aq_queue_put_or_drop(lua_State *L, struct aq_queue_object *qo,
+                                    struct aq_item *item) {
+  enum aq_status status = aq_queue_try_put(L, qo, item);
+  if (status != AQ_FULL || !aq_queue_drops(&qo->queue)) return status;
+  aq_queue_drop_put(L, qo, item);
+  lua_pop(L, 1);
+  return AQ_OK;
+}
+
 void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item,
                         struct aq_waiter *w, uint64_t deadline_ns) {
   aq_items_shelve(L, &qo->items, item);

@@ -61,6 +61,10 @@ enum aq_status aq_queue_try_put(lua_State *L, struct aq_queue_object *qo, struct
 ** dropped. Returns 1. [-0, +1, -] */
 int aq_queue_drop_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item);
 
+/* As aq_queue_try_put; but a queue with an overflow drops an item instead of being full: it is left to the
+** collector. */
+enum aq_status aq_queue_put_or_drop(lua_State *L, struct aq_queue_object *qo, struct aq_item *item);
+
 /* After try_put said AQ_FULL: shelves the item if need be and pushes its bits then; lets `w` wait
 ** for a slot. [-0, +0|1, -] */
 void aq_queue_enter_put(lua_State *L, struct aq_queue_object *qo, struct aq_item *item,

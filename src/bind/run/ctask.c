@@ -71,13 +71,6 @@ static enum aq_status enter(const struct aq_ctask *c) {
 
 /* ---- its end --------------------------------------------------------------------------------- */
 
-/* A message handler: leaves the traceback in its upvalue. */
-static int traceback(lua_State *L) {
-  luaL_traceback(L, L, NULL, 1);
-  lua_replace(L, lua_upvalueindex(1));
-  return 1;
-}
-
 /* Pushes the results of the Task at `idx`, or its error; returns how many values. Raises, to be called
 ** again, for lack of memory; but pushes none of so many that they might never fit onto the stack. */
 static int push_outcome(lua_State *L, int idx) {
@@ -110,18 +103,14 @@ static int call_ended(lua_State *L) {
 /* Stack: the block (light). Reports an error of the callback's. */
 static int run_protected(lua_State *L) {
   struct aq_ctask *c = lua_touserdata(L, 1);
-  push_task(L, c); /* [2] */
-  lua_pushnil(L);
-  lua_pushcclosure(L, traceback, 1); /* [3] */
+  push_task(L, c);              /* [2] */
+  aq_unhandled_push_handler(L); /* [3] */
   lua_pushcfunction(L, call_ended);
   int n = push_outcome(L, 2);
   lua_pushlightuserdata(L, c);
   if (lua_pcall(L, n + 1, 0, 3) == LUA_OK) return 0;
   if (c->ended != NULL) return lua_error(L);
-  lua_pushvalue(L, 2);
-  lua_insert(L, -2);
-  lua_getupvalue(L, 3, 1);
-  aq_unhandled_now(L, c->rt);
+  aq_unhandled_caught(L, c->rt, 2, 3);
   return 0;
 }
 

@@ -32,12 +32,6 @@ static void forget(lua_State *L, int idx, struct callback *c) {
   lua_pop(L, 2);
 }
 
-static int traceback(lua_State *L) {
-  luaL_traceback(L, L, NULL, 1);
-  lua_replace(L, lua_upvalueindex(1));
-  return 1;
-}
-
 /* Stack: the record (light). Calls its function with the future; reports its error. */
 static int run_protected(lua_State *L) {
   struct callback *c = lua_touserdata(L, 1);
@@ -51,10 +45,7 @@ static int run_protected(lua_State *L) {
   lua_getiuservalue(L, 5, UV_FUNCTION);
   lua_pushvalue(L, 3);
   if (lua_pcall(L, 1, 0, 6) == LUA_OK) return 0;
-  lua_pushvalue(L, 3);
-  lua_insert(L, -2);
-  lua_getupvalue(L, 6, 1);
-  aq_unhandled_now(L, rt);
+  aq_unhandled_caught(L, rt, 3, 6);
   return 0;
 }
 
@@ -74,8 +65,7 @@ static struct callback *push_record(lua_State *L, struct aq_future *f) {
   c->future = f;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, UV_FUNCTION);
-  lua_pushnil(L);
-  lua_pushcclosure(L, traceback, 1);
+  aq_unhandled_push_handler(L);
   lua_setiuservalue(L, -2, UV_TRACEBACK);
   return c;
 }

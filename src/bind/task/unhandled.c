@@ -186,6 +186,25 @@ bool aq_unhandled_now(lua_State *L, struct aq_runtime *rt) {
   return !has_left;
 }
 
+/* Upvalue 1: the traceback. */
+static int keep_traceback(lua_State *L) {
+  luaL_traceback(L, L, NULL, 1);
+  lua_replace(L, lua_upvalueindex(1));
+  return 1;
+}
+
+void aq_unhandled_push_handler(lua_State *L) {
+  lua_pushnil(L);
+  lua_pushcclosure(L, keep_traceback, 1);
+}
+
+void aq_unhandled_caught(lua_State *L, struct aq_runtime *rt, int idx, int handler) {
+  lua_pushvalue(L, idx);
+  lua_insert(L, -2);
+  lua_getupvalue(L, handler, 1);
+  aq_unhandled_now(L, rt);
+}
+
 /* Reports the failed Task on top and pops it. */
 static void report_task(lua_State *L, struct aq_runtime *rt) {
   struct aq_future *f = lua_touserdata(L, -1);

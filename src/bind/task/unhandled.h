@@ -30,6 +30,14 @@ void aq_unhandled_early(lua_State *L, struct aq_runtime *rt);
 ** by aq_exit. [-3, +0, -] */
 bool aq_unhandled_now(lua_State *L, struct aq_runtime *rt);
 
+/* Pushes a message handler that keeps the traceback of the error it is given: one for each call that it is
+** to watch. [-0, +1, m] */
+void aq_unhandled_push_handler(lua_State *L);
+
+/* Reports the error on top, of the Task or Future at `idx`, which was raised under the handler at `handler`;
+** pops it. [-1, +0, -] */
+void aq_unhandled_caught(lua_State *L, struct aq_runtime *rt, int idx, int handler);
+
 /* Hands `text` to the report hook, or to stderr, and counts it. */
 void aq_unhandled_text(struct aq_runtime *rt, const char *text);
 
