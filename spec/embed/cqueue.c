@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "aqlua.h"
+#include "memory.h"
 
 static int problems;
 
@@ -50,32 +51,6 @@ static struct aq_value crate(void) {
 }
 
 /* ---- states ------------------------------------------------------------------------------------ */
-
-static struct {
-  long requests; /* since `counts` was set */
-  long first;    /* the first one that fails */
-  long burst;    /* how many do; 0: all */
-  long failed;
-  long live; /* bytes */
-  bool counts;
-} memory;
-
-static bool is_refused(void) {
-  if (!memory.counts || ++memory.requests < memory.first) return false;
-  if (memory.burst > 0 && memory.requests >= memory.first + memory.burst) return false;
-  memory.failed++;
-  return true;
-}
-
-static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
-  size_t held = block != NULL ? old_size : 0;
-  (void)ud;
-  if (new_size > held && is_refused()) return NULL;
-  memory.live += (long)new_size - (long)held;
-  if (new_size > 0) return realloc(block, new_size);
-  free(block);
-  return NULL;
-}
 
 static char reported[512];
 

@@ -15,6 +15,7 @@
 #include <threads.h>
 
 #include "aqlua.h"
+#include "memory.h"
 
 static int checks, failures;
 
@@ -25,26 +26,6 @@ static int checks, failures;
   } while (0)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
-
-static struct {
-  long first, requests, failed; /* the first request that fails, 0: none; ... */
-  long burst;                   /* how many do in a row */
-} memory;
-
-static bool is_refused(void) {
-  if (memory.first == 0 || ++memory.requests < memory.first) return false;
-  if (memory.requests >= memory.first + memory.burst) return false;
-  memory.failed++;
-  return true;
-}
-
-static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
-  (void)ud;
-  if (new_size > (block != NULL ? old_size : 0) && is_refused()) return NULL;
-  if (new_size > 0) return realloc(block, new_size);
-  free(block);
-  return NULL;
-}
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size) { return is_refused() ? NULL : __real_malloc(size); }
@@ -350,9 +331,7 @@ static void starve_once(long first, long burst) {
   if (luaL_dostring(L, "clock = require('aqlua.testing').clock()")) return;
   lua_settop(L, 0);
   for (int i = 0; i < TASKS; i++) luaL_loadstring(L, CHUNKS[i]);
-  memory.first = first;
-  memory.burst = burst;
-  memory.requests = memory.failed = 0;
+  starve(first, burst);
   for (int i = TASKS - 1; i >= 0; i--) {
     int status = aq_spawn(L, 0, i % 2 ? &tasks[i] : NULL, on_end, &ends[i]);
     made[i] = status == AQ_OK;
@@ -368,7 +347,7 @@ static void starve_once(long first, long burst) {
   }
   run(L, "aq.sleep(0) aq.sleep(0) aq.sleep(0)");
   CHECK(tasks[3] == NULL || ends[3].count == 0 || ends[3].status != AQ_OK);
-  memory.first = 0;
+  memory.counts = false;
   aq_ctask_drop(tasks[1]);
   lua_close(L);
   aq_ctask_drop(tasks[5]);

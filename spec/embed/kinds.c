@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "aqlua.h"
+#include "memory.h"
 
 static int failures;
 
@@ -20,22 +21,6 @@ static int failures;
   do {                                                                                             \
     if (!(what)) failures++, printf("%s:%d: %s\n", __FILE__, __LINE__, #what);                     \
   } while (0)
-
-static struct { long first, requests, failed; } memory;
-
-static bool is_refused(void) {
-  if (memory.first == 0 || ++memory.requests != memory.first) return false;
-  memory.failed++;
-  return true;
-}
-
-static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
-  (void)ud;
-  if (new_size > (block != NULL ? old_size : 0) && is_refused()) return NULL;
-  if (new_size > 0) return realloc(block, new_size);
-  free(block);
-  return NULL;
-}
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size) { return is_refused() ? NULL : __real_malloc(size); }
@@ -267,8 +252,7 @@ static bool is_in_order(int status) { return status == AQ_OK || status == AQ_NOM
 
 static void starve_once(long first) {
   lua_State *L = open_state();
-  memory.first = first;
-  memory.requests = memory.failed = 0;
+  starve(first, 1);
   CHECK(is_in_order(aq_define_class(L, "Stream", METHODS, META)));
   CHECK(is_in_order(aq_add_opener(L, "door", open_door)));
   int status = aq_define_error(L, "LostError", "ConnectionResetError", "lost");
@@ -280,7 +264,7 @@ static void starve_once(long first) {
   CHECK(is_in_order(aq_set_error_field(L, 1, "field")) || made != AQ_OK);
   made = aq_push_os_error(L, ECONNREFUSED, "connect", "somewhere");
   CHECK(is_in_order(made) && lua_gettop(L) == 2 && lua_isuserdata(L, 2) == (made == AQ_OK));
-  memory.first = 0;
+  memory.counts = false;
   lua_close(L);
 }
 

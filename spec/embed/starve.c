@@ -8,33 +8,7 @@
 ** and have given everything back, and each operation (guest.h) must have been released. Prints how many runs there were.
 */
 #include "guest.h"
-
-static struct {
-  bool counts;   /* begin() was called, and the run is not over */
-  long requests; /* since then */
-  long first;    /* the first one that fails */
-  long burst;    /* how many do; 0: all */
-  long failed;   /* how many have */
-  long live;     /* bytes in use */
-} memory;
-
-static bool is_refused(void) {
-  if (!memory.counts || ++memory.requests < memory.first) return false;
-  if (memory.burst > 0 && memory.requests >= memory.first + memory.burst) return false;
-  memory.failed++;
-  return true;
-}
-
-/* Lua relies on it that making a block smaller does not fail. */
-static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
-  size_t held = block != NULL ? old_size : 0;
-  (void)ud;
-  if (new_size > held && is_refused()) return NULL;
-  memory.live += (long)new_size - (long)held;
-  if (new_size > 0) return realloc(block, new_size);
-  free(block);
-  return NULL;
-}
+#include "memory.h"
 
 static int begin(lua_State *L) {
   (void)L;
