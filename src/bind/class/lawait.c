@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 
 #include "aqlua.h"
+#include "bind/base/values.h"
 #include "bind/task/task.h"
 #include "bind/task/wait.h"
 #include "leaves.h"
@@ -42,11 +43,7 @@ static void store(lua_State *L, struct call *c) {
   int n = lua_gettop(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  if (n > 1) {
-    lua_createtable(L, n, 0);
-    lua_insert(L, 2);
-    for (int i = n; i >= 1; i--) lua_rawseti(L, 2, i);
-  }
+  if (n > 1) aq_values_pack(L, 2);
   if (n > 0) lua_setiuservalue(L, 1, UV_RESULTS);
   c->nresults = n;
 }
@@ -72,10 +69,7 @@ static int push_results(lua_State *L, int n) {
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, UV_RESULTS);
   forget_results(L);
-  if (n <= 1) return n;
-  luaL_checkstack(L, n, "too many results");
-  for (int i = 1; i <= n; i++) lua_rawgeti(L, 2, i);
-  return n;
+  return n > 1 ? aq_values_unpack(L, n) : n;
 }
 
 static int closed(lua_State *L, int status, lua_KContext outcome) {

@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "bind/base/error.h"
+#include "bind/base/values.h"
 #include "task.h"
 
 /* Never read: their addresses are the classes. */
@@ -43,23 +44,13 @@ void aq_set_extra(lua_State *L, int idx, int key) {
   lua_pop(L, 1);
 }
 
-static void store_list(lua_State *L, int idx, int first, int n) {
-  lua_createtable(L, n, 0);
-  lua_insert(L, first);
-  for (int i = n; i >= 1; i--) lua_rawseti(L, first, i);
-  lua_setiuservalue(L, idx, AQ_UV_VALUE);
-}
-
 void aq_future_store(lua_State *L, int idx, int first) {
   struct aq_future *f = lua_touserdata(L, idx);
   int n = lua_gettop(L) - first + 1;
   idx = lua_absindex(L, idx);
-  if (n > 1) {
-    store_list(L, idx, first, n);
-  } else {
-    if (n == 0) lua_pushnil(L);
-    lua_setiuservalue(L, idx, AQ_UV_VALUE);
-  }
+  if (n > 1) aq_values_pack(L, first);
+  if (n == 0) lua_pushnil(L);
+  lua_setiuservalue(L, idx, AQ_UV_VALUE);
   f->nresults = n;
 }
 
@@ -73,12 +64,7 @@ void aq_future_settle(struct aq_future *f, enum aq_future_state state) {
 static int push_results(lua_State *L, int idx, int n) {
   if (n == 0) return 0;
   lua_getiuservalue(L, idx, AQ_UV_VALUE);
-  if (n == 1) return 1;
-  int list = lua_gettop(L);
-  luaL_checkstack(L, n, "too many results");
-  for (int i = 1; i <= n; i++) lua_rawgeti(L, list, i);
-  lua_remove(L, list);
-  return n;
+  return n > 1 ? aq_values_unpack(L, n) : 1;
 }
 
 /*

@@ -13,6 +13,7 @@
 
 #include "aqlua.h"
 #include "bind/base/error.h"
+#include "bind/base/values.h"
 #include "wait.h"
 
 enum state { BEGUN, WAITING, DONE, GONE, ORPHAN };
@@ -51,13 +52,6 @@ struct push {
   struct op *op;
 };
 
-/* The values of the stack become one, if they are several: a list. */
-static void pack(lua_State *L, int n) {
-  lua_createtable(L, n, 0);
-  lua_insert(L, 1);
-  for (int i = n; i >= 1; i--) lua_rawseti(L, 1, i);
-}
-
 /* Puts the value on top in the slot of the results, and pops it. Needs no memory. */
 static void keep(lua_State *L, struct op *o, int count) {
   aq_runtime_push_uv(L, o->rt, AQ_UV_RESULTS);
@@ -76,7 +70,7 @@ static int push_protected(lua_State *L) {
   lua_call(L, 1, LUA_MULTRET);
   int n = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  if (n > 1) pack(L, n);
+  if (n > 1) aq_values_pack(L, 1);
   if (n == 0) lua_pushnil(L);
   keep(L, p->op, n);
   return 0;
@@ -121,15 +115,6 @@ static void forget(lua_State *L, struct aq_runtime *rt, struct aq_results *r) {
   *r = (struct aq_results){0, AQ_NO_RESULTS};
 }
 
-/* Pushes the values of the list on top in its place. */
-static int unpack(lua_State *L, int n) {
-  int list = lua_gettop(L);
-  luaL_checkstack(L, n, "too many results");
-  for (int i = 1; i <= n; i++) lua_rawgeti(L, list, i);
-  lua_remove(L, list);
-  return n;
-}
-
 int aq_op_results(lua_State *L) {
   struct aq_runtime *rt = aq_runtime_of(L);
   int n = rt != NULL ? rt->ended.count : AQ_NO_RESULTS;
@@ -139,7 +124,7 @@ int aq_op_results(lua_State *L) {
   take(L, rt, &rt->ended);
   if (n == AQ_FAILED_RESULTS && !was_kept) return aq_error_raise(L, AQ_NOMEM);
   if (n == AQ_FAILED_RESULTS) return lua_error(L);
-  return n > 1 ? unpack(L, n) : n;
+  return n > 1 ? aq_values_unpack(L, n) : n;
 }
 
 /* ---- breaking off ---------------------------------------------------------------------------- */
